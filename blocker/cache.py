@@ -1,0 +1,162 @@
+"""What upstreams said, for as long as they said so. Policy-free: every hit is inspected again by the line.
+
+Pure: time is an argument, in whole seconds of a clock that never goes back. Bounded in bytes; the entry
+that goes first is the oldest that was not asked for since it was last looked at (second chance).
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from blocker.answer import aged
+from blocker.wire.constants import NOERROR, NXDOMAIN, SERVFAIL
+from blocker.wire.response import Response
+
+_OVERHEAD: Final = 900  # octets an entry costs beside its bytes: objects, key, dict slots (measured: 860-940)
+NOTHING_SAID: Final = Response(SERVFAIL, SERVFAIL, (0, 0, 0), b"", (), None, None, False, (), (), False, b"")
+"""What is kept where no upstream said anything (RFC 9520 §2)."""
+_PREFETCH_SHARE: Final = 10  # the last tenth of a lifetime
+_PREFETCH_LEAST: Final = 9  # seconds: a shorter life is not worth refreshing
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The operator's bounds; seconds, except `size` in octets."""
+
+    size: int = 64 << 20
+    min_ttl: int = 0
+    max_ttl: int = 86400
+    max_negative_ttl: int = 3600
+    failure_ttl: int = 5
+    stale_for: int = 86400
+    prefetch: bool = True
+
+
+@dataclass(slots=True, eq=False)  # not frozen: `asked` is the second chance
+class Entry:
+    """One kept response."""
+
+    key: bytes
+    response: Response
+    stored: int  # second
+    expires: int  # second from which it is stale
+    refresh: int  # second from which one more hit should ask upstream anew
+    size: int  # octets
+    asked: bool = False
+    retry: int = 0  # second until which a stale entry is given at once, its upstreams having failed (RFC 8767 §5)
+
+
+def lifetime(response: Response, limits: Limits) -> int:
+    """Return the seconds `response` may be kept; 0: not at all (it failed oddly, or has no TTL to go by).
+
+    The least TTL of a positive answer; the SOA's of a negative one (RFC 2308 §5), without SOA none; a
+    failure as configured (RFC 9520 §3.2).
+    """
+    if response.rcode == SERVFAIL:
+        return limits.failure_ttl
+    if response.rcode not in (NOERROR, NXDOMAIN):
+        return 0
+    if response.rcode == NXDOMAIN or not response.answered:
+        if response.negative_ttl is None or response.least_ttl is None:
+            return 0
+        return min(max(min(response.negative_ttl, response.least_ttl), limits.min_ttl), limits.max_negative_ttl)
+    if response.least_ttl is None:
+        return 0
+    return min(max(response.least_ttl, limits.min_ttl), limits.max_ttl)
+
+
+class Cache:
+    """Responses by question (`Query.key`)."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.size = 0  # octets, estimated
+        self.evicted = 0
+        self._entries: dict[bytes, Entry] = {}
+        # Oldest first; what was replaced meanwhile is still in it. A dict knows its oldest key too, but looks
+        # for it through everything that was deleted before it.
+        self._queue: deque[Entry] = deque()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: bytes, now: int) -> Entry | None:
+        """Return what is kept for `key`; the caller compares `expires` and `refresh` with `now`.
+
+        A stale entry is returned as long as RFC 8767 allows, for use when the upstreams fail.
+        """
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if entry.expires + self.limits.stale_for <= now:
+            self._drop(key)
+            return None
+        entry.asked = True
+        return entry
+
+    def put(self, key: bytes, response: Response, now: int) -> Entry | None:
+        """Keep `response`, its TTLs brought within the limits; return its entry, or None if it is not kept.
+
+        A failure never displaces an answer that can still be given stale (RFC 8767 §4).
+        """
+        seconds = lifetime(response, self.limits)
+        if not seconds:
+            return None
+        if response.rcode == SERVFAIL:
+            former = self._entries.get(key)
+            if former is not None and former.response.rcode != SERVFAIL and self.limits.stale_for:
+                former.retry = now + seconds
+                return None
+        elif response.least_ttl is not None and response.least_ttl > seconds:
+            response.sections = _clamped(response, seconds)
+        elif response.least_ttl is not None and response.least_ttl < self.limits.min_ttl:
+            response.sections = _raised(response, self.limits.min_ttl)
+        if key in self._entries:
+            self._drop(key)
+        refresh = now + seconds
+        if self.limits.prefetch and seconds > _PREFETCH_LEAST:
+            refresh -= seconds // _PREFETCH_SHARE
+        entry = Entry(key, response, now, now + seconds, refresh, _OVERHEAD + len(key) + len(response.sections))
+        self._entries[key] = entry
+        self._queue.append(entry)
+        self.size += entry.size
+        if self.size > self.limits.size:
+            self._evict()
+        return entry
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self._queue.clear()
+        self.size = 0
+
+    def _drop(self, key: bytes) -> None:
+        self.size -= self._entries.pop(key).size
+
+    def _evict(self) -> None:
+        while self.size > self.limits.size and self._entries:
+            entry = self._queue.popleft()
+            if self._entries.get(entry.key) is not entry:
+                continue
+            if entry.asked:
+                entry.asked = False
+                self._queue.append(entry)
+            else:
+                self._drop(entry.key)
+                self.evicted += 1
+
+
+def _clamped(response: Response, ceiling: int) -> bytes:
+    """Return the sections with every TTL above `ceiling` lowered to it."""
+    high = [offset for offset in response.ttl_offsets if _ttl(response, offset) > ceiling]
+    return aged(response.sections, high, 0, ceiling=ceiling)
+
+
+def _raised(response: Response, floor: int) -> bytes:
+    """Return the sections with every TTL below `floor` raised to it."""
+    low = [offset for offset in response.ttl_offsets if _ttl(response, offset) < floor]
+    return aged(response.sections, low, 0, ceiling=floor)
+
+
+def _ttl(response: Response, offset: int) -> int:
+    return int.from_bytes(response.sections[offset : offset + 4])

@@ -1,0 +1,5 @@
+"""`python -m blocker.cli` is `blocker`."""
+
+from blocker.cli import main
+
+main()

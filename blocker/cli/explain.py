@@ -1,0 +1,201 @@
+"""`blocker explain`: is it blocked, by which line, on which ground? From the same `decide` as the server."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from blocker import config, names, policy
+from blocker.cli.options import config_option, json_option, lists_option, overrides
+from blocker.clients import Clients
+from blocker.config import Config
+from blocker.errors import ArtifactError, NameFormatError
+from blocker.lists import compile as compiling
+from blocker.lists.index import Index
+from blocker.policy import Action, Policy, Rule, Verdict
+from blocker.wire.constants import AAAA, A, type_from_text
+
+_Address = IPv4Address | IPv6Address
+
+
+class _AddressType(click.ParamType):
+    name = "address"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> _Address:
+        try:
+            return ip_address(value)
+        except ValueError:
+            self.fail(f"{value!r} is not an IP address.", param, ctx)
+
+
+class _QueryType(click.ParamType):
+    name = "type"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else type_from_text(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a name or an address has its verdict; texts are for people."""
+
+    asked: str
+    verdict: str  # blocked, monitored or allowed
+    group: str
+    action: str
+    answer: str  # what the client hears
+    rule: Rule | None
+    others: tuple[str, ...]  # further entries for it, and why they did not decide
+    notes: tuple[str, ...]
+
+
+@click.command("explain")
+@click.argument("name")
+@click.option("--client", type=_AddressType(), metavar="ADDR", help="Who asks; not said: a client in no group.")
+@click.option("--type", "qtype", type=_QueryType(), metavar="TYPE", help="What is asked for: A, AAAA, HTTPS, ...")
+@config_option
+@lists_option
+@json_option
+@click.pass_context
+def commands(
+    ctx: click.Context,
+    name: str,
+    client: _Address | None,
+    qtype: int | None,
+    path: Path | None,
+    lists: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Say whether NAME, a domain name or an IP address, is blocked, and why.
+
+    Works without a running blocker. Exit status 0: allowed (monitored too). 1: blocked. 2: it cannot be said.
+    """
+    found = config.load(path, overrides(lists=lists))
+    with TemporaryDirectory(prefix="blocker-") as scratch:
+        index = _index(found, Path(scratch))
+        explanation = _explain(found, index, name, client, qtype)
+    click.echo(json.dumps(asdict(explanation)) if as_json else "\n".join(_lines(explanation)))
+    ctx.exit(1 if explanation.verdict == "blocked" else 0)
+
+
+def _index(found: Config, scratch: Path) -> Index:
+    """Return the index that the server would use: the one it has compiled, else one compiled into `scratch`."""
+    kept = config.state_dir(found) / f"lists-{compiling.fingerprint(found.lists)}.index"
+    if kept.exists():
+        try:
+            return Index.open(kept)
+        except ArtifactError:  # damaged, or not ours to read
+            pass
+    target = scratch / "lists.index"
+    compiling.build(compiling.gather(found.lists), target)
+    return Index.open(target)
+
+
+def _explain(found: Config, index: Index, asked: str, client: _Address | None, qtype: int | None) -> Explanation:
+    clients = Clients(found, index.apps)
+    who = clients.unlisted if client is None else clients.policy_for(client.packed)
+    address = _address(asked)
+    if address is None:
+        name = _name(asked)
+        verdict, matches = policy.decide(who, index, name), list(index.find(name) or ())
+    else:
+        verdict, matches = policy.inspect_address(who, index, address.packed), [index.find_address(address.packed)]
+    blocked = verdict.action is not Action.PASSTHRU
+    return Explanation(
+        asked=asked,
+        verdict="blocked" if blocked else "monitored" if verdict.monitored else "allowed",
+        group=who.group,
+        action=verdict.action.value,
+        answer=_answer(found, verdict.action, qtype) if blocked else "",
+        rule=verdict.rule,
+        others=tuple(_other(rule, who) for rules in matches for rule in rules if rule is not verdict.rule),
+        notes=tuple(_notes(verdict, who, address)),
+    )
+
+
+def _address(text: str) -> _Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _name(text: str) -> names.Name:
+    try:
+        return names.hostname(text)
+    except NameFormatError as error:
+        raise NameFormatError(f"{error}. Give a domain name or an IP address, not a URL.") from error
+
+
+def _answer(found: Config, action: Action, qtype: int | None) -> str:
+    """Return what a blocked client hears, in words."""
+    if action is Action.LOOPBACK:
+        addresses: dict[int, tuple[object, ...]] = {A: ("127.0.0.1",), AAAA: ("::1",)}
+    elif action is Action.SINKHOLE:
+        addresses = {A: found.answers.sinkhole_v4, AAAA: found.answers.sinkhole_v6}
+    else:
+        return {
+            Action.NXDOMAIN: "NXDOMAIN: there is no such name",
+            Action.NODATA: "NODATA: the name has no such records",
+            Action.REFUSED: "REFUSED",
+            Action.DROP: "nothing at all",
+        }[action]
+    if qtype is not None and qtype not in addresses:
+        return "NODATA: the name has no such records"
+    told = [str(each) for of, values in addresses.items() if qtype in (None, of) for each in values]
+    return " and ".join(told) or "NODATA: no address is configured"
+
+
+def _notes(verdict: Verdict, who: Policy, address: _Address | None) -> Iterator[str]:
+    if verdict.monitored:
+        yield f"group {who.group} only monitors this app: answered truthfully, counted and logged"
+    if verdict.rule is not None and verdict.rule.allow:
+        yield "an exception in the lists allows it"
+    if verdict.rule is None:
+        yield "no list entry applies to it"
+    if address is not None:
+        yield "addresses are looked at inside answers: in A, AAAA, and the hints of HTTPS and SVCB records"
+        if who.rebinding and policy.is_private(address.packed):
+            yield "this one is private: no public name may point at it (protection.rebinding)"
+    elif verdict.action is Action.PASSTHRU:
+        yield "the upstream's answer is still inspected: an alias or address in it may be blocked"
+
+
+def _other(rule: Rule, who: Policy) -> str:
+    treatment = who.apps.get(rule.app)
+    if treatment is None:
+        why = f"group {who.group} does not block this app"
+    elif rule.allow:
+        why = "an exception"
+    elif treatment.monitored:
+        why = "only monitored"
+    else:
+        why = "blocks it too"
+    return f"{rule.app}: {rule.value} ({rule.scope}), {rule.source}: {why}"
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    yield f"{explanation.asked}: {explanation.verdict}"
+    rule = explanation.rule
+    rows = [("group", explanation.group)]
+    if explanation.answer:
+        rows.append(("action", f"{explanation.action}: the client hears {explanation.answer}"))
+    if rule is not None:
+        rows += [
+            ("app", f"{rule.app} ({rule.title})" if rule.title else rule.app),
+            ("entry", f"{rule.value} ({rule.scope}{', exception' if rule.allow else ''}), {rule.source}"),
+            ("reason", rule.reason),
+            ("legal", rule.reference),
+        ]
+    rows += [("also", other) for other in explanation.others]
+    rows += [("note", note) for note in explanation.notes]
+    for label, text in rows:
+        if text:
+            yield f"  {label:7} {text}"

@@ -1,0 +1,51 @@
+"""Does the configuration name only apps and switches that the lists have?"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from blocker.config.models import Config
+from blocker.config.values import Where
+from blocker.config.wording import nearest
+
+
+def check_apps(config: Config, known: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return a problem for each app or switch in `config` that is not in `known`, in the order of lines.
+
+    `known` maps every app that the lists could offer, disabled ones too, to the names of its switches.
+    """
+    found = [*_apps(config, sorted(known)), *_switches(config, {app: sorted(known[app]) for app in known})]
+    return [problem for _, problem in sorted(config._origin.problem(where, text) for where, text in found)]
+
+
+def _apps(config: Config, known: list[str]) -> Iterator[tuple[Where, str]]:
+    for where, app in _mentions(config):
+        if app not in known:
+            yield where, f"there is no app {app!r}{nearest(app, known)}"
+        elif app in config.lists.disable and where[-2] in ("block", "monitor"):
+            yield where, f"app {app!r} is not loaded, because lists.disable names it; remove it from one of the two"
+
+
+def _mentions(config: Config) -> Iterator[tuple[Where, str]]:
+    for at, app in enumerate(config.lists.disable):
+        yield ("lists", "disable", at), app
+    for app in config.unlisted.actions:
+        yield ("unlisted", "actions", app), app
+    for position, group in enumerate(config.groups):
+        above: Where = ("groups", position)
+        for app in group.actions:
+            yield (*above, "actions", app), app
+        for at, app in enumerate(group.block or ()):
+            yield (*above, "block", at), app
+        for at, app in enumerate(group.monitor):
+            yield (*above, "monitor", at), app
+
+
+def _switches(config: Config, known: Mapping[str, list[str]]) -> Iterator[tuple[Where, str]]:
+    for written in config.lists.switches:
+        where: Where = ("lists", "switches", written)
+        app, dot, switch = written.partition(".")
+        if not dot:
+            yield where, f"{written!r} is not a switch; write 'app.switch: true'"
+        elif app not in known:
+            yield where, f"there is no app {app!r}{nearest(app, list(known))}"
+        elif switch not in known[app]:
+            yield where, f"app {app!r} has no switch {switch!r}{nearest(switch, known[app])}"

@@ -1,0 +1,387 @@
+"""What an operator may say: one page of frozen models.
+
+Every field has a default that a small office could run with. Unknown keys are errors. Units stand in
+the names or the descriptions, which are also the reference page and the JSON schema.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+
+from blocker.config.origin import Origin
+from blocker.config.values import (
+    AddressV4,
+    AddressV6,
+    AppId,
+    BlockAction,
+    Destination,
+    Endpoint,
+    FilePath,
+    GroupName,
+    Listening,
+    Network,
+    Server,
+    Where,
+    Zone,
+    mistakes,
+)
+from blocker.policy import Action
+
+UNLISTED: Final = "default"  # the group of every client that is in no other
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, and closed to keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse `timeout: yes`, which Python would count as 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float, int | None):
+            raise ValueError(f"must be a number (got {str(value).lower()})")
+        return value
+
+
+class Strategy(StrEnum):
+    """Whom to ask first while several upstreams are healthy."""
+
+    FASTEST = "fastest"
+    ORDERED = "ordered"
+    ROUND_ROBIN = "round-robin"
+
+
+class Forward(Section):
+    """Zones that have upstreams of their own (conditional forwarding); reverse zones too."""
+
+    zones: tuple[Zone, ...] = Field(min_length=1)
+    """The zones, each with everything below it; the longest match over all forwards wins."""
+    servers: tuple[Server, ...] = Field(min_length=1)
+    """Whom to ask for them, `ADDR` or `ADDR:PORT`."""
+
+
+class Upstream(Section):
+    """Whom we ask, and how hard we try."""
+
+    servers: tuple[Server, ...] = ()
+    """Resolvers, `ADDR` or `ADDR:PORT`; none: the name servers in `resolv_conf`."""
+    resolv_conf: FilePath = Path("/etc/resolv.conf")
+    """Where name servers come from when `servers` is empty."""
+    strategy: Strategy = Strategy.FASTEST
+    """`fastest` by measured time, `ordered` as written, or `round-robin`."""
+    forward: tuple[Forward, ...] = ()
+    """Zones with upstreams of their own."""
+    timeout: float = Field(default=1.0, gt=0, le=10)
+    """Seconds to wait for one upstream, at the most, before the next attempt."""
+    attempts: int = Field(default=3, ge=1, le=10)
+    """Times one query is sent altogether, over all upstreams."""
+    deadline: float = Field(default=5.0, gt=0, le=30)
+    """Seconds after which the client hears SERVFAIL, or a stale answer."""
+    randomize_case: bool = False
+    """Spell upstream queries in random case and demand it back (0x20), against forged responses."""
+    ports: int = Field(default=16, ge=1, le=512)
+    """UDP sockets, each with a random source port, per upstream and worker; they are renewed all the time."""
+    probe_interval: float = Field(default=2.0, gt=0, le=300)
+    """Seconds between probes of an upstream that is down."""
+    in_flight: int = Field(default=8192, ge=16, le=65535)
+    """Distinct queries one worker may have waiting; more are answered SERVFAIL at once."""
+
+
+class Cache(Section):
+    """What upstreams said, kept in memory."""
+
+    size: int = Field(default=64, ge=1, le=65536)
+    """MiB for all workers together."""
+    min_ttl: int = Field(default=0, ge=0, le=3600)
+    """Seconds; shorter TTLs are raised to this."""
+    max_ttl: int = Field(default=86400, ge=1, le=604800)
+    """Seconds; longer TTLs are lowered to this."""
+    max_negative_ttl: int = Field(default=3600, ge=1, le=86400)
+    """Seconds; longer negative TTLs are lowered to this (RFC 2308 §5)."""
+    failure_ttl: int = Field(default=5, ge=1, le=300)
+    """Seconds an upstream's failure is remembered (RFC 9520 §3.2: at least 1, at most 300)."""
+    stale_for: int = Field(default=86400, ge=0, le=604800)
+    """Seconds past its end that an answer may still be given while upstreams fail (RFC 8767); 0: never."""
+    stale_ttl: int = Field(default=30, ge=1, le=300)
+    """Seconds: the TTL on a stale answer (RFC 8767 §4)."""
+    stale_after: float = Field(default=1.8, gt=0, le=10)
+    """Seconds a client waits for the upstream before it gets a stale answer (RFC 8767 §5)."""
+    prefetch: bool = True
+    """Ask anew for a name that is still asked for in the last tenth of its TTL."""
+
+
+class Answers(Section):
+    """What a blocked client hears."""
+
+    sinkhole_v4: tuple[AddressV4, ...] = Field(default=(IPv4Address("0.0.0.0"),), max_length=4)  # noqa: S104 (told, not bound)
+    """A records of sinkholed names."""
+    sinkhole_v6: tuple[AddressV6, ...] = Field(default=(IPv6Address("::"),), max_length=4)
+    """AAAA records of sinkholed names."""
+    ttl: int = Field(default=60, ge=1, le=3600)
+    """Seconds on blocked answers: how long an exception may take to reach a device that has asked before."""
+    ede: Literal["blocked", "censored", "filtered", "prohibited"] = "blocked"
+    """The extended error of blocked answers: 15, 16, 17 or 18 (RFC 8914 §4)."""
+    contact: str = Field(default="", max_length=100)
+    """Appended to the extended error's text: whom to ask."""
+    version: str = Field(default="", max_length=100)
+    """The answer to CHAOS `version.bind`; empty: REFUSED."""
+
+
+class Treatment(Section):
+    """How a group's blocked names are answered."""
+
+    action: BlockAction = Action.SINKHOLE
+    """What happens to a blocked name."""
+    actions: Mapping[AppId, BlockAction] = Field(default_factory=dict)
+    """Apps that are answered otherwise: `{bypass: nxdomain}`."""
+    strip_ech: bool = True
+    """Remove `ech` from HTTPS and SVCB answers, so that the TLS server name stays readable."""
+
+
+class Group(Treatment):
+    """Clients with a policy of their own."""
+
+    name: GroupName
+    """A short name: it labels metrics and log lines."""
+    clients: tuple[Network, ...] = Field(min_length=1)
+    """Addresses or prefixes; over all groups the longest prefix wins."""
+    block: tuple[AppId, ...] | None = None
+    """Apps to block; not said: all of them."""
+    monitor: tuple[AppId, ...] = ()
+    """Apps to answer truthfully, but to count and log as what would have been blocked."""
+
+    @model_validator(mode="after")
+    def _separate(self) -> Self:
+        found: list[tuple[Where, str]] = []
+        if self.name == UNLISTED:
+            found.append((("name",), f"{UNLISTED!r} is kept for clients in no group; choose another name"))
+        for at, app in enumerate(self.monitor):
+            if app in (self.block or ()):
+                found.append((("monitor", at), f"{app!r} is both blocked and monitored; remove one of the two"))
+        if found:
+            raise mistakes(found)
+        return self
+
+
+class Lists(Section):
+    """Where the names and addresses come from."""
+
+    built_in: bool = True
+    """Load the lists that ship with the product."""
+    directories: tuple[FilePath, ...] = ()
+    """Folders of the operator's own: `*.yaml` lists, `*.txt` and `*.hosts` files of names."""
+    switches: Mapping[str, bool] = Field(default_factory=dict)
+    """Optional parts of lists, `app.switch: true`; `blocker lists show` names them."""
+    disable: tuple[AppId, ...] = ()
+    """Apps whose lists are not loaded at all."""
+    watch: bool = True
+    """Reload by itself when a list file changes."""
+
+
+class Protection(Section):
+    """Names and addresses that stay inside, whatever the lists say."""
+
+    special_names: bool = True
+    """Answer special-use and private reverse names here (RFC 6761, RFC 6303), unless a forward holds them."""
+    canaries: bool = True
+    """Tell browsers and devices not to go around the resolver (the `canary` list)."""
+    rebinding: bool = True
+    """Refuse answers that point public names at private addresses."""
+    rebinding_exceptions: tuple[Zone, ...] = ()
+    """Zones that may point at private addresses; forwarded zones may anyway."""
+
+
+class Rotation(Section):
+    """When a log file gives way to a new one."""
+
+    size: int = Field(default=100, ge=1, le=10240)
+    """MiB after which the file is rotated."""
+    age: int = Field(default=86400, ge=60, le=31_536_000)
+    """Seconds after which the file is rotated."""
+    keep: int = Field(default=14, ge=0, le=10000)
+    """Rotated files to keep; older ones are removed."""
+
+
+class ClientPrivacy(StrEnum):
+    """How client addresses appear in logs."""
+
+    FULL = "full"
+    TRUNCATE = "truncate"
+    HASH = "hash"
+
+
+class Log(Section):
+    """The operators' log, the attempt log and the optional query log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """What the operators' log (standard error) shows."""
+    format: Literal["text", "json"] = "text"
+    """How the operators' log is written."""
+    attempts: Destination = "stdout"
+    """Where blocked and monitored attempts go, one JSON line each: `stdout`, `off`, or a file."""
+    queries: Destination = "off"
+    """Where every query goes, one JSON line each."""
+    rotation: Rotation = Rotation()
+    """When a log file gives way to a new one."""
+    clients: ClientPrivacy = ClientPrivacy.FULL
+    """`full` addresses, `truncate` to a prefix, or a keyed `hash`."""
+    truncate_v4: int = Field(default=24, ge=0, le=32)
+    """Bits kept of an IPv4 address when truncated."""
+    truncate_v6: int = Field(default=48, ge=0, le=128)
+    """Bits kept of an IPv6 address when truncated."""
+    hash_key_file: FilePath | None = None
+    """A file whose bytes key the hash; needed for `hash`, so that nobody can compute it from addresses."""
+
+    @model_validator(mode="after")
+    def _keyed(self) -> Self:
+        if self.clients is ClientPrivacy.HASH and self.hash_key_file is None:
+            raise mistakes([(("clients",), "'hash' needs hash_key_file, a file with at least 16 random bytes")])
+        return self
+
+
+class Metrics(Section):
+    """Prometheus."""
+
+    listen: Listening | None = Endpoint(IPv4Address("127.0.0.1"), 9353)
+    """Address of `/metrics`, `/healthz` and `/readyz`; `null`: none."""
+
+
+class Limits(Section):
+    """What strangers may use up."""
+
+    tcp_connections: int = Field(default=1000, ge=1, le=100_000)
+    """Open TCP connections per worker."""
+    tcp_per_client: int = Field(default=20, ge=1, le=10_000)
+    """Open TCP connections per client address and worker."""
+    tcp_idle: float = Field(default=10.0, gt=0, le=300)
+    """Seconds without a query after which a TCP connection is closed (RFC 7766 §6.2.3)."""
+    tcp_read: float = Field(default=5.0, gt=0, le=60)
+    """Seconds a client may take to send one message."""
+    tcp_pipeline: int = Field(default=100, ge=1, le=10_000)
+    """Unanswered queries per TCP connection; we stop reading beyond that."""
+    client_in_flight: int = Field(default=500, ge=1, le=65535)
+    """Queries of one client waiting for upstream at once, per worker; more are answered SERVFAIL."""
+
+
+class Process(Section):
+    """How we run."""
+
+    workers: int | None = Field(default=None, ge=1, le=256)
+    """Serving processes; not said: one per core."""
+    user: str = ""
+    """Account to change to after the ports are bound; empty: stay."""
+    group: str = ""
+    """Group to change to; empty: the user's own."""
+    state_dir: FilePath | None = None
+    """Where compiled lists are kept; not said: $STATE_DIRECTORY, else a folder in the user's cache."""
+    control: FilePath | None = None
+    """The control socket of `blocker reload` and `blocker status`; not said: `control.sock` in the state folder."""
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    listen: tuple[Listening, ...] = Field(
+        default=(Endpoint(IPv4Address("127.0.0.1"), 5353), Endpoint(IPv6Address("::1"), 5353)), min_length=1
+    )
+    """Addresses to serve DNS on, UDP and TCP, `ADDR:PORT`."""
+    upstream: Upstream = Upstream()
+    """Whom we ask, and how hard we try."""
+    cache: Cache = Cache()
+    """What upstreams said, kept in memory."""
+    answers: Answers = Answers()
+    """What a blocked client hears."""
+    unlisted: Treatment = Treatment()
+    """How clients in no group are answered; every app is blocked for them, so this is the strictest policy."""
+    groups: tuple[Group, ...] = ()
+    """Clients with a policy of their own."""
+    lists: Lists = Lists()
+    """Where the names and addresses come from."""
+    protection: Protection = Protection()
+    """Names and addresses that stay inside, whatever the lists say."""
+    log: Log = Log()
+    """The operators' log, the attempt log and the optional query log."""
+    metrics: Metrics = Metrics()
+    """Prometheus."""
+    limits: Limits = Limits()
+    """What strangers may use up."""
+    process: Process = Process()
+    """How we run."""
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self)]
+        if found:
+            raise mistakes(found)
+        return self
+
+
+def _limits(config: Config) -> Iterator[tuple[Where, str]]:
+    cache, upstream = config.cache, config.upstream
+    if cache.min_ttl > cache.max_ttl:
+        yield ("cache", "min_ttl"), f"{cache.min_ttl} is more than max_ttl, {cache.max_ttl}"
+    if upstream.timeout > upstream.deadline:
+        yield ("upstream", "timeout"), f"{upstream.timeout} is more than deadline, {upstream.deadline}"
+
+
+def _addresses(config: Config) -> Iterator[tuple[Where, str]]:
+    for at, listening in enumerate(config.listen):
+        if listening.port and listening in config.listen[:at]:
+            yield ("listen", at), f"{listening} is written twice; remove one of the two"
+    if config.metrics.listen is not None and config.metrics.listen.port and config.metrics.listen in config.listen:
+        yield ("metrics", "listen"), f"{config.metrics.listen} serves DNS already; choose another port"
+    asked: list[tuple[Where, tuple[Endpoint, ...]]] = [(("upstream", "servers"), config.upstream.servers)]
+    for at, forward in enumerate(config.upstream.forward):
+        asked.append((("upstream", "forward", at, "servers"), forward.servers))
+    for where, servers in asked:
+        for at, server in enumerate(servers):
+            if is_own(config, server):
+                yield (*where, at), f"{server} is this proxy itself: its queries would go round in a loop"
+
+
+def is_own(config: Config, server: Endpoint) -> bool:
+    """Tell whether asking `server` would be asking ourselves."""
+    address, port = server
+    return any(
+        listening.port == port and (listening.address == address or _covers(listening.address, address))
+        for listening in config.listen
+    )
+
+
+def _covers(wildcard: IPv4Address | IPv6Address, address: IPv4Address | IPv6Address) -> bool:
+    return wildcard.is_unspecified and wildcard.version == address.version and address.is_loopback
+
+
+def _zones(config: Config) -> Iterator[tuple[Where, str]]:
+    seen: dict[str, int] = {}
+    for at, forward in enumerate(config.upstream.forward):
+        for position, zone in enumerate(forward.zones):
+            if zone in seen:
+                yield (
+                    ("upstream", "forward", at, "zones", position),
+                    f"{zone!r} is already in upstream.forward.{seen[zone]}; remove one of the two",
+                )
+            seen.setdefault(zone, at)
+
+
+def _clients(config: Config) -> Iterator[tuple[Where, str]]:
+    names: set[str] = set()
+    owners: dict[IPv4Network | IPv6Network, str] = {}
+    for at, group in enumerate(config.groups):
+        if group.name in names:
+            yield ("groups", at, "name"), f"there are two groups {group.name!r}; choose another name"
+        names.add(group.name)
+        for position, network in enumerate(group.clients):
+            if network in owners:
+                yield (
+                    ("groups", at, "clients", position),
+                    f"{network} is already in group {owners[network]!r}; a client can have one policy",
+                )
+            owners.setdefault(network, group.name)

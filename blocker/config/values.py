@@ -1,0 +1,191 @@
+"""The values that configuration is made of, read from the text a person writes.
+
+Each type says in its own words what is wrong with a text and how to write it. A ValueError's message
+follows `file:line: path:` in what the operator sees.
+"""
+
+from collections.abc import Sequence
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple
+
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from blocker import names
+from blocker.policy import Action
+
+DNS_PORT: Final = 53
+
+Where = tuple[str | int, ...]
+"""A place in the file: keys and list positions, from the top."""
+
+_SHORT_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+
+
+class Endpoint(NamedTuple):
+    """An address and a port; written `192.0.2.1:53` or `[2001:db8::1]:53`."""
+
+    address: IPv4Address | IPv6Address
+    port: int
+
+    def __str__(self) -> str:
+        """Return the endpoint as people write it."""
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}"
+
+
+def endpoint(value: object, default_port: int | None = None) -> Endpoint:
+    """Return the endpoint written as `value`; without `default_port` the port must be written.
+
+    Raises ValueError saying what is wrong and how to write it.
+    """
+    if isinstance(value, Endpoint):
+        return value
+    how = "write 192.0.2.1:53 or '[2001:db8::1]:53'"
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not an address and port; {how}")
+    host, port = _split_port(value)
+    try:
+        address = ip_address(host)
+    except ValueError as error:
+        what = repr(value) if host == value else f"{value!r}: {host!r}"
+        raise ValueError(f"{what} is not an IP address; {how}") from error
+    if port is None:
+        if default_port is None:
+            raise ValueError(f"{value!r} has no port; {how}")
+        return Endpoint(address, default_port)
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
+        raise ValueError(f"{value!r}: {port!r} is not a port number; {how}")
+    return Endpoint(address, int(port))
+
+
+def _split_port(text: str) -> tuple[str, str | None]:
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        return (host, rest[1:]) if bracket and rest.startswith(":") else (host, None)
+    if text.count(":") == 1:
+        host, _, port = text.partition(":")
+        return host, port
+    return text, None
+
+
+def server(value: object) -> Endpoint:
+    """Return the resolver written as `value`, `ADDR` or `ADDR:PORT`. Raises ValueError."""
+    found = endpoint(value, DNS_PORT)
+    if found.port == 0:
+        raise ValueError(f"{value!r}: nobody can be asked at port 0; leave the port out for {DNS_PORT}")
+    if found.address.is_unspecified:
+        raise ValueError(f"{value!r} is not the address of a resolver; for this machine write 127.0.0.1")
+    return found
+
+
+def network(value: object) -> IPv4Network | IPv6Network:
+    """Return the address or prefix written as `value`. Raises ValueError."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    how = "write 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32"
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not an address or prefix; {how}")
+    try:
+        meant = ip_network(value, strict=False)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not an address or prefix; {how}") from error
+    host = value.partition("/")[0]
+    if meant.network_address != ip_address(host):
+        raise ValueError(f"{value!r} has bits set beyond its length; write {meant}, or {host} for the one address")
+    if isinstance(meant, IPv6Network) and meant.subnet_of(_MAPPED):
+        raise ValueError(f"{value!r} is IPv4 in IPv6 dress; such clients are known by IPv4, so write it as IPv4")
+    return meant
+
+
+def address_v4(value: object) -> IPv4Address:
+    """Return the IPv4 address written as `value`. Raises ValueError."""
+    if isinstance(value, IPv4Address):
+        return value
+    try:
+        return IPv4Address(_text(value, "an IPv4 address"))
+    except AddressValueError as error:
+        raise ValueError(f"{value!r} is not an IPv4 address") from error
+
+
+def address_v6(value: object) -> IPv6Address:
+    """Return the IPv6 address written as `value`, without a scope. Raises ValueError."""
+    if isinstance(value, IPv6Address):
+        return value
+    try:
+        found = IPv6Address(_text(value, "an IPv6 address"))
+    except AddressValueError as error:
+        raise ValueError(f"{value!r} is not an IPv6 address") from error
+    if found.scope_id:
+        raise ValueError(f"{value!r} has a scope, which cannot travel in an answer; remove '%{found.scope_id}'")
+    return found
+
+
+def zone(value: object) -> str:
+    """Return the domain name `value` in its canonical spelling. Raises ValueError."""
+    text = _text(value, "a domain name")
+    if text.startswith("*."):
+        raise ValueError(f"{text!r}: everything below a zone is meant anyway; write {text[2:]!r}")
+    if any(char.isspace() for char in text):
+        raise ValueError(f"{text!r} is not a domain name: it contains a space")
+    return names.to_text(names.from_text(text))
+
+
+def file_path(value: object, info: ValidationInfo) -> Path:
+    """Return the path `value`; a relative one starts at the folder of the file that it is written in.
+
+    That folder is the validation context's `folder`. Raises ValueError.
+    """
+    if isinstance(value, Path):
+        return value
+    text = _text(value, "a path")
+    if not text or "\0" in text:
+        raise ValueError(f"{text!r} is not a path")
+    folder = (info.context or {}).get("folder")
+    return Path(text) if folder is None else folder / text
+
+
+def destination(value: object, info: ValidationInfo) -> Literal["off", "stdout"] | Path:
+    """Return where a log goes. Raises ValueError."""
+    if value is False or value == "off":  # YAML 1.1 reads a bare `off` as false
+        return "off"
+    if value == "stdout":
+        return "stdout"
+    if isinstance(value, str | Path):
+        return file_path(value, info)
+    raise ValueError(f"{value!r} is not a destination; write stdout, off, or the path of a file")
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not {what}; put it in quotes if it is meant as text")
+    return value
+
+
+def mistakes(found: Sequence[tuple[Where, str]]) -> PydanticCustomError:
+    """Return what a check raises that found several mistakes, each at a place below what was checked."""
+    return PydanticCustomError("mistakes", "inconsistent", {"found": tuple(found)})
+
+
+def _written(form: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "format": form})
+
+
+AddressV4 = Annotated[IPv4Address, PlainValidator(address_v4), PlainSerializer(str), _written("ipv4")]
+AddressV6 = Annotated[IPv6Address, PlainValidator(address_v6), PlainSerializer(str), _written("ipv6")]
+Network = Annotated[IPv4Network | IPv6Network, PlainValidator(network), PlainSerializer(str), _written("network")]
+Listening = Annotated[Endpoint, PlainValidator(endpoint), PlainSerializer(str), _written("address:port")]
+Server = Annotated[Endpoint, PlainValidator(server), PlainSerializer(str), _written("address[:port]")]
+Zone = Annotated[str, PlainValidator(zone), _written("domain")]
+FilePath = Annotated[Path, PlainValidator(file_path), PlainSerializer(str), _written("path")]
+Destination = Annotated[
+    Literal["off", "stdout"] | Path,
+    PlainValidator(destination),
+    PlainSerializer(str),
+    WithJsonSchema({"anyOf": [{"enum": ["stdout", "off"]}, {"type": "string", "format": "path"}]}),
+]
+AppId = Annotated[str, Field(pattern=_SHORT_NAME, json_schema_extra={"format": "app"})]
+GroupName = Annotated[str, Field(pattern=_SHORT_NAME)]
+BlockAction = Literal[Action.SINKHOLE, Action.NXDOMAIN, Action.NODATA, Action.REFUSED, Action.DROP]

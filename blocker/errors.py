@@ -1,0 +1,51 @@
+"""Everything we raise on purpose. Anything else that is raised is a bug of ours.
+
+Each message says where, what and what to do, because its reader is an operator at night.
+"""
+
+from collections.abc import Sequence
+
+
+class BlockerError(Exception):
+    """The base of all errors raised on purpose."""
+
+
+class NameFormatError(BlockerError, ValueError):
+    """A text is not a domain name."""
+
+
+class WireError(BlockerError):
+    """A DNS message is malformed or asks for what we do not do.
+
+    `rcode` is what the sender should hear, None for silence; `reason` is a short word that is
+    safe as a metric label: the set of reasons is closed, it never quotes the packet.
+    """
+
+    def __init__(self, rcode: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.rcode = rcode
+        self.reason = reason
+
+
+class ProblemsError(BlockerError):
+    """Input of people's that was refused; `problems` holds every mistake found, not only the first."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class ConfigError(ProblemsError):
+    """The configuration was refused; each problem reads `file:line: path: what is wrong`."""
+
+
+class ListError(ProblemsError):
+    """A list of ours was refused; each problem reads `file:line: what is wrong`."""
+
+
+class ArtifactError(BlockerError):
+    """A compiled index is damaged, of another version, or missing."""
+
+
+class UpstreamError(BlockerError):
+    """No usable response came from the upstreams."""

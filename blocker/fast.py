@@ -1,0 +1,57 @@
+"""Answers already given, keyed by the query's own bytes behind its id: what a repeated query gets at once.
+
+Pure. One table per policy, since the same question may have another answer in another group; dropped whole
+when lists change. The tables are read by the drain (serve/udp.py, serve/_udp.pyx), which must not decide
+anything: it finds the bytes or it does not.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from blocker.policy import Policy
+
+FOREVER: Final = 1 << 62  # seconds: a blocked answer stays right until the lists change
+MAX_ANSWERS: Final = 100_000  # per policy; full: cleared, which costs one slow answer each
+MAX_ADDRESSES: Final = 100_000  # clients remembered
+
+
+class Given(NamedTuple):
+    """An answer that may be given again. The drain reads it by position, so the order matters."""
+
+    answer: bytes  # behind the id
+    expires: int  # second from which it may not be given any more
+    stored: int  # second its TTLs were right
+    ttl_offsets: Sequence[int]  # in `answer`; empty: TTLs do not age
+    cell: int  # of the outcome, in the worker's tally
+    ending: int  # index of its duration histogram
+    flags: int  # events.ATTEMPT, events.QUERY, or 0: not journaled
+    tail: bytes  # of its journal record; empty when not journaled
+
+
+Table = dict[bytes, Given]
+
+
+class Fast:
+    """One table of answers per policy, and which table a client's address reads."""
+
+    def __init__(self) -> None:
+        self.by_address: dict[bytes, Table] = {}  # address, 4 or 16 octets
+        self._tables: dict[str, Table] = {}
+
+    def remember(self, address: bytes, policy: Policy) -> None:
+        """Let queries from `address` be answered from the table of `policy`."""
+        if len(self.by_address) >= MAX_ADDRESSES:
+            self.by_address.clear()
+        self.by_address[address] = self._tables.setdefault(policy.group, {})
+
+    def put(self, policy: Policy, packet: bytes, given: Given) -> None:
+        """Keep `given` for queries with the same bytes as `packet`, its id aside."""
+        table = self._tables.setdefault(policy.group, {})
+        if len(table) >= MAX_ANSWERS:
+            table.clear()
+        table[packet[2:]] = given
+
+    def clear(self) -> None:
+        """Forget all answers and clients: lists or groups have changed."""
+        self._tables.clear()
+        self.by_address.clear()

@@ -1,0 +1,295 @@
+"""The life of a query, in one straight line; READ FIRST.
+
+    datagram -> clients -> fast --hit------------------------------------------> send -> journal
+                             | miss                                                ^
+                 open:       v                                                     |
+                 parse_query -> decide -> cache --miss--> upstream -> finish: inspect -> answer
+                                  | block     | hit                                ^
+                                  +-----------+-> answer --------------------------+
+
+The order is the security property, so it is code and not configuration. `open` goes as far as memory allows
+and never waits; what it cannot settle is `wanted` from upstream, and `finish` takes it from there. `_tell` is
+the only door from an upstream's words to a client, and it inspects. Whatever goes wrong, the client hears a
+block or SERVFAIL, never an answer that nobody checked.
+
+Knows no sockets, clocks or logs: time is an argument, outcomes go to a Recorder.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from blocker import answer, events
+from blocker.answer import Wording
+from blocker.cache import NOTHING_SAID, Cache, Entry
+from blocker.errors import WireError
+from blocker.events import Ending, Recorder
+from blocker.fast import FOREVER, Fast, Given
+from blocker.policy import PASSTHRU, Action, Index, Policy, Verdict, decide, inspect
+from blocker.wire.constants import (
+    ANY,
+    AXFR,
+    CLASS_CHAOS,
+    CLASS_IN,
+    HEADER_SIZE,
+    IXFR,
+    MAX_TCP,
+    META_TYPES,
+    OPT,
+    OUR_UDP_SIZE,
+    RD,
+    TC,
+    TYPE_NAMES,
+    Ede,
+    SERVFAIL,
+    Rcode,
+)
+from blocker.wire.ech import without_ech
+from blocker.wire.query import Query, parse_query
+from blocker.wire.response import Response
+
+
+Ended = tuple[events.Outcome, int, bytes]  # the outcome, its journal flags, the tail of its journal record
+
+
+# How a query came. Plain strings: an Enum's value and hash would cost 0.3 us a query.
+Transport = Literal["udp", "tcp"]
+UDP: Final = "udp"
+TCP: Final = "tcp"
+
+
+@dataclass(slots=True)  # not frozen: one per query that the fast table did not answer
+class Exchange:
+    """One query and its answer. `answer` None and not `wanted`: silence is the answer."""
+
+    policy: Policy
+    client: bytes  # address, 4 or 16 octets
+    transport: Transport
+    started: float  # monotonic seconds
+    peer: object = None  # where the answer goes; the line does not look
+    query: Query | None = None
+    answer: bytes | None = None
+    wanted: bool = False  # upstream must be asked
+    refresh: bool = False  # answered, but upstream should be asked anew in the background
+    noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name
+    stale: Entry | None = None  # to be given if the upstreams fail
+
+
+class Line:
+    """Everything that one worker knows while it serves; `index` and `policies` are swapped on reload."""
+
+    def __init__(
+        self, index: Index, cache: Cache, fast: Fast, wording: Wording, recorder: Recorder, journaled: int
+    ) -> None:
+        """`journaled` is the sum of the event flags somebody wants to read: events.ATTEMPT, events.QUERY."""
+        self.index = index
+        self.wording = wording
+        self._cache = cache
+        self._fast = fast
+        self._recorder = recorder
+        self._journaled = journaled
+        self._plain_outcomes: dict[tuple[str, int, int | None, Ending], Ended] = {}
+        self.prefetches = 0
+        self.hits = 0
+        self.misses = 0
+
+    def adopt(self, index: Index, wording: Wording) -> None:
+        """Go on with other lists. What upstreams said stays; what we said to clients goes."""
+        self.index = index
+        self.wording = wording
+        self._fast.clear()
+
+    def open(
+        self, packet: bytes, policy: Policy, client: bytes, transport: Transport, now: float, peer: object = None
+    ) -> Exchange:
+        """Take a packet from a client as far as memory allows. Never waits, never raises."""
+        exchange = Exchange(policy, client, transport, now, peer)
+        try:
+            exchange.query = parse_query(packet)
+            self._answer_from_memory(exchange, exchange.query, now)
+        except WireError as error:
+            self._recorder.malformed(error.reason)
+            if error.rcode is not None:
+                exchange.answer = answer.malformed(packet, error.rcode)
+        except Exception as error:  # as in finish
+            self._broken(exchange, error, now)
+        return exchange
+
+    def finish(self, exchange: Exchange, response: Response | None, now: float) -> None:
+        """Settle an exchange that was `wanted` with what upstream said; None: nothing usable in time.
+
+        The response is already kept (`keep`). A failure makes way for a stale answer where there is one.
+        """
+        exchange.wanted = False
+        try:
+            if response is not None and response.rcode != SERVFAIL:
+                self._tell(exchange, response, events.UPSTREAM, now)
+            elif exchange.stale is not None:
+                self._tell(exchange, exchange.stale.response, events.STALE, now, exchange.stale)
+            else:
+                self._tell(exchange, response or NOTHING_SAID, events.FAILURE, now)
+        except Exception as error:  # a bug of ours must neither open the ban nor leave the client without answer
+            self._broken(exchange, error, now)
+
+    def keep(self, query: Query, response: Response | None, now: float) -> None:
+        """Remember what upstream said to `query`, or that it said nothing (RFC 9520)."""
+        self._cache.put(query.key, response if response is not None else NOTHING_SAID, int(now))
+
+    def _broken(self, exchange: Exchange, error: Exception, now: float) -> None:
+        """Settle an exchange that hit a bug of ours: SERVFAIL, whatever was known."""
+        exchange.wanted = exchange.refresh = False
+        exchange.answer = None
+        self._recorder.bug(error)
+        if (query := exchange.query) is not None:
+            exchange.answer = answer.failed(query, SERVFAIL, _limit(exchange, query), self.wording)
+            self._record(exchange, query, SERVFAIL, events.FAILURE, PASSTHRU, now)
+
+    def _answer_from_memory(self, exchange: Exchange, query: Query, now: float) -> None:
+        if query.qclass != CLASS_IN or query.qtype in META_TYPES or query.qtype == OPT:
+            if self._answer_locally(exchange, query, now):
+                return
+        verdict = decide(exchange.policy, self.index, query.qname)
+        if verdict is not PASSTHRU and verdict.action is not Action.PASSTHRU:
+            self._block(exchange, query, verdict, now)
+            return
+        exchange.noted = verdict
+        if query.qtype == ANY:
+            said = answer.minimal_any(query, _limit(exchange, query), self.wording)
+            self._local(exchange, query, said, Rcode.NOERROR, now)
+            return
+        entry = self._cache.get(query.key, int(now))
+        if entry is not None:
+            if now < entry.expires:
+                self.hits += 1
+                self._tell(exchange, entry.response, events.CACHE, now, entry)
+                if now >= entry.refresh:
+                    entry.refresh = entry.expires  # once is enough
+                    exchange.refresh = True
+                    self.prefetches += 1
+                return
+            if now < entry.retry:
+                self._tell(exchange, entry.response, events.STALE, now, entry)
+                return
+            exchange.stale = entry if entry.response.rcode != SERVFAIL else None
+        if not query.flags & RD:  # a look into the cache is all that was asked for, and it held nothing
+            said = answer.failed(
+                query, Rcode.REFUSED, _limit(exchange, query), self.wording, answer.extended_error(Ede.NOT_AUTHORITATIVE, "")
+            )
+            self._local(exchange, query, said, Rcode.REFUSED, now)
+            return
+        self.misses += 1
+        exchange.wanted = True
+
+    def _answer_locally(self, exchange: Exchange, query: Query, now: float) -> bool:
+        """Answer what the protocol itself settles, if it does."""
+        limit = _limit(exchange, query)
+        rcode = Rcode.NOTIMP
+        if query.qclass == CLASS_CHAOS and query.qname in (b"\7version\4bind\0", b"\7version\6server\0"):
+            said = answer.version(query, limit, self.wording)
+            rcode = Rcode.NOERROR if self.wording.version else Rcode.REFUSED
+        elif query.qclass != CLASS_IN or query.qtype in (AXFR, IXFR):
+            rcode = Rcode.REFUSED
+            said = answer.failed(query, rcode, limit, self.wording)
+        elif query.qtype == ANY:
+            return False  # after decide(): a blocked name is blocked for ANY too
+        else:
+            said = answer.failed(query, rcode, limit, self.wording)
+        self._local(exchange, query, said, rcode, now)
+        return True
+
+    def _local(self, exchange: Exchange, query: Query, said: bytes, rcode: int, now: float) -> None:
+        exchange.answer = said
+        self._record(exchange, query, rcode, events.LOCAL, exchange.noted, now)
+
+    def _block(self, exchange: Exchange, query: Query, verdict: Verdict, now: float) -> None:
+        """Answer as the verdict says, and remember the answer where it depends on the query alone."""
+        rcode: int | None = None
+        if verdict.action is not Action.DROP:
+            exchange.answer = answer.blocked(query, verdict, self.wording, _limit(exchange, query))
+            rcode = exchange.answer[3] & 0xF
+        outcome, flags, tail = self._record(exchange, query, rcode, events.BLOCKED, verdict, now)
+        # A block found inside an answer (via) may go when the answer changes; a listed name stays blocked.
+        if exchange.answer is not None and exchange.transport == UDP and not verdict.via:
+            given = Given(exchange.answer[2:], FOREVER, 0, (), outcome.cell, outcome.ending, flags, tail)
+            self._fast.put(exchange.policy, query.packet, given)
+
+    def _tell(
+        self, exchange: Exchange, response: Response, ending: Ending, now: float, entry: Entry | None = None
+    ) -> None:
+        """Tell an upstream's response to a client, unless something in it is blocked. The only door."""
+        query = exchange.query
+        assert query is not None
+        policy = exchange.policy
+        verdict = exchange.noted
+        if response.aliases or response.addresses:
+            found = inspect(policy, self.index, query.qname, response)
+            if found is not PASSTHRU:
+                if found.action is not Action.PASSTHRU:
+                    self._block(exchange, query, found, now)
+                    return
+                if not verdict.monitored:
+                    verdict = found
+        if response.has_ech and policy.strip_ech:
+            response = without_ech(response, query.packet[HEADER_SIZE : query.question_end], query.qtype)
+        limit = _limit(exchange, query)
+        second = int(now)
+        if ending == events.FAILURE:
+            options = response.ede or answer.extended_error(Ede.NO_REACHABLE_AUTHORITY, "")
+            said = answer.failed(query, SERVFAIL, limit, self.wording, options)
+        elif ending == events.STALE:
+            said = answer.told(query, response, 0, limit, self.wording, stale=True)
+        else:
+            said = answer.told(query, response, second - entry.stored if entry else 0, limit, self.wording)
+        exchange.answer = said
+        ended = self._record(exchange, query, response.rcode, ending, verdict, now)
+        if ending == events.CACHE and entry is not None and exchange.transport == UDP:
+            self._remember(exchange, query, ended, response, entry, second)
+
+    def _remember(
+        self, exchange: Exchange, query: Query, ended: Ended, response: Response, entry: Entry, second: int
+    ) -> None:
+        """Let the drain give this answer again, until its entry should be refreshed or is stale."""
+        said = exchange.answer
+        if said is None or response.rcode == SERVFAIL or not query.flags & RD:
+            return
+        offsets: tuple[int, ...] = ()
+        if not said[2] << 8 & TC:
+            start = query.question_end - 2  # the sections begin behind the question; the id is not kept
+            offsets = tuple(start + offset for offset in response.ttl_offsets)
+        expires = entry.refresh if second < entry.refresh else entry.expires
+        outcome, flags, tail = ended
+        given = Given(said[2:], expires, second, offsets, outcome.cell, outcome.ending, flags, tail)
+        self._fast.put(exchange.policy, query.packet, given)
+
+    def _outcome(
+        self, exchange: Exchange, query: Query, rcode: int | None, ending: Ending, verdict: Verdict
+    ) -> Ended:
+        """Return the outcome of an ending, its journal flags and the tail of its record."""
+        transport = exchange.transport
+        if verdict is PASSTHRU and not self._journaled & events.QUERY:  # most queries: one look-up
+            plain = (transport, query.qtype, rcode, ending)
+            known = self._plain_outcomes.get(plain)
+            if known is None:
+                found = events.labels(transport, query.qtype, rcode, ending, "", verdict)
+                known = self._recorder.outcome(found, attempt=False), 0, b""
+                if query.qtype in TYPE_NAMES:  # a closed set: strangers cannot make it grow
+                    self._plain_outcomes[plain] = known
+            return known
+        group = exchange.policy.group
+        attempt = events.is_attempt(verdict)
+        found = events.labels(transport, query.qtype, rcode, ending, group, verdict)
+        outcome = self._recorder.outcome(found, attempt=attempt)
+        flags = self._journaled & (events.QUERY | (events.ATTEMPT if attempt else 0))
+        tail = events.tail(group, query.qname, query.qtype, transport, rcode, ending, verdict) if flags else b""
+        return outcome, flags, tail
+
+    def _record(
+        self, exchange: Exchange, query: Query, rcode: int | None, ending: Ending, verdict: Verdict, now: float
+    ) -> Ended:
+        outcome, flags, tail = self._outcome(exchange, query, rcode, ending, verdict)
+        self._recorder.record(outcome, exchange.client, now - exchange.started, tail, flags)
+        return outcome, flags, tail
+
+
+def _limit(exchange: Exchange, query: Query) -> int:
+    """Return how many octets the client may be sent."""
+    return MAX_TCP if exchange.transport == TCP else min(query.udp_size, OUR_UDP_SIZE)

@@ -1,0 +1,231 @@
+"""The only yes/no: may this name be asked, may this answer be told.
+
+Pure. Knows rules, groups and an index to look names up in; must not know sockets, clocks, logs or
+how an answer is written on the wire.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address, ip_network
+from typing import Final, Protocol
+
+from blocker import names
+from blocker.names import Name
+
+
+class Action(StrEnum):
+    """What happens to a query or an answer; RPZ's words, with SINKHOLE for Local-Data."""
+
+    PASSTHRU = "passthru"
+    SINKHOLE = "sinkhole"
+    NXDOMAIN = "nxdomain"
+    NODATA = "nodata"
+    REFUSED = "refused"
+    DROP = "drop"
+    LOOPBACK = "loopback"  # localhost answers 127.0.0.1 and ::1 (RFC 6761 §6.3)
+
+
+class Trigger(StrEnum):
+    """What matched."""
+
+    NONE = "none"
+    QNAME = "qname"  # the name that was asked
+    ALIAS = "alias"  # a CNAME, DNAME or SVCB/HTTPS target inside the answer
+    RESPONSE_IP = "response-ip"  # an address or an address hint inside the answer
+
+
+class Scope(StrEnum):
+    """Which names a rule covers."""
+
+    SUFFIX = "suffix"  # the name and everything below it
+    EXACT = "exact"  # the name alone
+    PATTERN = "pattern"  # names that fit a bounded pattern (lists/pattern.py)
+    CIDR = "cidr"  # addresses
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of one list, as the index gives it back."""
+
+    app: str
+    value: str  # as written in the list
+    scope: Scope
+    allow: bool  # an exception
+    source: str  # file:line, so that a block can be traced to the line that caused it
+    reference: str = ""  # id of the legal decision it rests on
+    reason: str = ""  # one sentence for the blocked client
+    title: str = ""  # the app's name for people
+    answer: Action | None = None  # overrides the group's action (canaries)
+    guarded: bool = False  # lies at or above a shared CDN parent: never applied to aliases
+    quiet: bool = False  # house-keeping (special names): counted, but not an attempt worth a log line
+
+
+class Index(Protocol):
+    """Looks names and addresses up in the compiled lists; immutable."""
+
+    def find(self, name: Name) -> Iterable[tuple[Rule, ...]]:
+        """Return the rules that match `name`: one tuple per listed name, the most specific first."""
+
+    def find_address(self, address: bytes) -> tuple[Rule, ...]:
+        """Return the rules whose range holds `address` (4 or 16 octets), the longest prefix first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `decide` or `inspect` says; `action` PASSTHRU with a `rule` means allowed, or only monitored."""
+
+    action: Action
+    trigger: Trigger = Trigger.NONE
+    rule: Rule | None = None
+    via: str = ""  # the alias or address inside the answer that matched, as text
+    monitored: bool = False  # would have been blocked, were the app enforced for this group
+
+
+PASSTHRU: Final = Verdict(Action.PASSTHRU)
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What one group does with one app."""
+
+    action: Action
+    monitored: bool = False  # answer truthfully, but say what would have happened
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one group of clients; made once per load, shared by all its clients."""
+
+    group: str
+    apps: Mapping[str, Treatment]  # apps that are not in it are not looked at for this group
+    strip_ech: bool = True
+    rebinding: bool = True  # refuse private addresses for public names
+    private_zones: tuple[Name, ...] = ()  # may point at private addresses
+    forwarded: tuple[Name, ...] = ()  # have upstreams of their own: special-use rules do not apply
+
+
+SPECIAL: Final = "special"  # the list of special-use names (RFC 6761, RFC 6303)
+REBINDING: Final = Rule(
+    app="rebinding",
+    value="private addresses",
+    scope=Scope.CIDR,
+    allow=False,
+    source="built-in",
+    title="Rebinding protection",
+    reason="a public name must not point at a private address",
+)
+
+
+class Facts(Protocol):
+    """What `inspect` must know of an upstream's response."""
+
+    @property
+    def aliases(self) -> Sequence[Name]: ...
+    @property
+    def addresses(self) -> Sequence[bytes]: ...
+
+
+def decide(policy: Policy, index: Index, qname: Name) -> Verdict:
+    """Say whether `qname` may be asked.
+
+    Precedence, here and nowhere else: the most specific listed name wins; at the same name an exception
+    (allow) beats a block, and an enforced app beats a monitored one; no match means PASSTHRU. A monitored
+    match never shields a name from a less specific block that is enforced.
+    """
+    found = index.find(qname)
+    return _judge(policy, found, qname, Trigger.QNAME, "") if found else PASSTHRU
+
+
+def inspect(policy: Policy, index: Index, qname: Name, facts: Facts) -> Verdict:
+    """Say whether a response to `qname` may be told: every alias and every address in it must pass.
+
+    Aliases go through the rules of `decide`, except that a rule at or above a shared CDN parent does not
+    reach them: it would block whoever rents there. Addresses go by longest prefix, then against rebinding.
+    """
+    noted = PASSTHRU
+    for alias in facts.aliases:
+        if found := index.find(alias):
+            verdict = _judge(policy, found, alias, Trigger.ALIAS, names.to_text(alias))
+            if verdict.action is not Action.PASSTHRU:
+                return verdict
+            if verdict.monitored:
+                noted = verdict
+    for address in facts.addresses:
+        verdict = inspect_address(policy, index, address)
+        if verdict is not PASSTHRU:
+            if verdict.action is not Action.PASSTHRU:
+                return verdict
+            if verdict.monitored:
+                noted = verdict
+        if policy.rebinding and is_private(address) and not _within(qname, policy.private_zones):
+            return Verdict(Action.NODATA, Trigger.RESPONSE_IP, REBINDING, str(ip_address(address)))
+    return noted
+
+
+def inspect_address(policy: Policy, index: Index, address: bytes) -> Verdict:
+    """Say whether an answer may hold `address` (4 or 16 octets), by the apps' exclusive ranges."""
+    found = index.find_address(address)
+    if not found:
+        return PASSTHRU
+    return _judge(policy, ((rule,) for rule in found), names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)))
+
+
+def _judge(
+    policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str
+) -> Verdict:
+    monitored = PASSTHRU
+    for rules in found:
+        chosen: tuple[Rule, Treatment] | None = None
+        for rule in rules:
+            treatment = policy.apps.get(rule.app)
+            if treatment is None or (rule.guarded and trigger is Trigger.ALIAS):
+                continue
+            if rule.app == SPECIAL and _within(name, policy.forwarded):
+                continue
+            if rule.allow:
+                return monitored if monitored.rule else Verdict(Action.PASSTHRU, trigger, rule, via)
+            if chosen is None or (chosen[1].monitored and not treatment.monitored):
+                chosen = rule, treatment
+        if chosen is None:
+            continue
+        rule, treatment = chosen
+        if not treatment.monitored:
+            return Verdict(rule.answer or treatment.action, trigger, rule, via)
+        if monitored.rule is None:
+            monitored = Verdict(Action.PASSTHRU, trigger, rule, via, monitored=True)
+    return monitored
+
+
+def _within(name: Name, zones: tuple[Name, ...]) -> bool:
+    return any(names.is_below(name, zone) for zone in zones)
+
+
+_PRIVATE: Final = tuple(
+    ip_network(text)
+    for text in (
+        "0.0.0.0/8",  # this network (RFC 1122 §3.2.1.3)
+        "10.0.0.0/8",  # private use (RFC 1918)
+        "100.64.0.0/10",  # shared by carriers (RFC 6598)
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link local (RFC 3927)
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::/127",  # unspecified and loopback (RFC 4291 §2.5)
+        "::ffff:0:0/96",  # IPv4-mapped: reaches whatever IPv4 reaches
+        "fc00::/7",  # unique local (RFC 4193)
+        "fe80::/10",  # link local
+    )
+)
+_PRIVATE_V4: Final = sorted((net.network_address.packed, net.broadcast_address.packed) for net in _PRIVATE[:7])
+_PRIVATE_V6: Final = sorted((net.network_address.packed, net.broadcast_address.packed) for net in _PRIVATE[7:])
+_STARTS_V4: Final = [low for low, _ in _PRIVATE_V4]
+_STARTS_V6: Final = [low for low, _ in _PRIVATE_V6]
+
+
+def is_private(address: bytes) -> bool:
+    """Tell whether `address` (4 or 16 octets) belongs to a network that no public name should point at."""
+    if len(address) == 4:
+        return address <= _PRIVATE_V4[bisect_right(_STARTS_V4, address) - 1][1]
+    return address <= _PRIVATE_V6[bisect_right(_STARTS_V6, address) - 1][1]

@@ -1,0 +1,1 @@
+"""Sockets and processes: the shells around the line."""

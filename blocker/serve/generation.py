@@ -1,0 +1,155 @@
+"""What the workers serve at one time: a configuration and the index compiled for it, as one immutable file pair.
+
+`prepare` runs in a short-lived process of its own, since compiling takes seconds and memory; `Generation.open`
+runs in each worker and takes milliseconds. Nothing here touches a socket.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from blocker import config as configuration
+from blocker.answer import BLOCK_EDE, Wording
+from blocker.cache import Limits
+from blocker.clients import Clients
+from blocker.config import Config, Endpoint
+from blocker.errors import ArtifactError, ConfigError
+from blocker.lists import compile as lists
+from blocker.lists.index import Index
+
+_KEPT: Final = 2  # generations and indexes kept on disk beside the current one
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One configuration with its lists, ready to serve."""
+
+    number: int
+    config: Config
+    index: Index
+    clients: Clients
+    servers: tuple[Endpoint, ...]
+    wording: Wording
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Generation":
+        """Open the generation that `prepare` described in the file at `path`.
+
+        Raises ArtifactError when it, or the index it names, is missing or damaged.
+        """
+        try:
+            said = json.loads(Path(path).read_bytes())
+            config = Config.model_validate(said["config"])
+            servers = tuple(configuration.endpoint(text) for text in said["servers"])
+            number, index_path = int(said["number"]), Path(said["index"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
+        index = Index.open(index_path)
+        return cls(number, config, index, Clients(config, index.apps), servers, wording(config))
+
+    def cache_limits(self, workers: int) -> Limits:
+        """Return one worker's share of the cache."""
+        cache = self.config.cache
+        return Limits(
+            size=cache.size * (1 << 20) // workers,
+            min_ttl=cache.min_ttl,
+            max_ttl=cache.max_ttl,
+            max_negative_ttl=cache.max_negative_ttl,
+            failure_ttl=cache.failure_ttl,
+            stale_for=cache.stale_for,
+            prefetch=cache.prefetch,
+        )
+
+
+def wording(config: Config) -> Wording:
+    """Return how answers are worded under `config`."""
+    answers = config.answers
+    return Wording(
+        sinkhole_v4=tuple(address.packed for address in answers.sinkhole_v4),
+        sinkhole_v6=tuple(address.packed for address in answers.sinkhole_v6),
+        ttl=answers.ttl,
+        stale_ttl=config.cache.stale_ttl,
+        ede=BLOCK_EDE[answers.ede],
+        contact=answers.contact,
+        version=answers.version,
+        keepalive=int(config.limits.tcp_idle * 10),
+    )
+
+
+def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> dict[str, object]:
+    """Read configuration and lists, compile what is not compiled yet, and describe generation `number` in a file.
+
+    Returns what the supervisor must know of it: `path`, and for the metrics `digest`, `compiled`, `apps`,
+    `watch`. Raises BlockerError, and then nothing has changed that anybody serves from.
+    """
+    began = time.monotonic()
+    config = configuration.load(path, overrides)
+    servers = configuration.servers(config)
+    folder = configuration.state_dir(config)
+    index_path, index = compiled(config, folder)
+    switches = {app: info.switches for app, info in index.apps.items()}
+    if problems := configuration.check_apps(config, switches):
+        raise ConfigError(problems)
+    target = folder / f"generation-{number}.json"
+    said = {
+        "number": number,
+        "config": config.model_dump(mode="json"),
+        "servers": [str(end) for end in servers],
+        "index": str(index_path),
+    }
+    _write(target, json.dumps(said).encode())
+    _tidy(folder, "generation-*.json", {target})
+    _tidy(folder, "lists-*.index", {index_path})
+    return {
+        "path": str(target),
+        "number": number,
+        "digest": index.digest,
+        "compiled": index.compiled,
+        "apps": {app: {"entries": info.entries, "title": info.title} for app, info in index.apps.items()},
+        "watch": [str(each) for each in lists.watched(config.lists)] + ([str(path)] if path else []),
+        "duration": time.monotonic() - began,
+    }
+
+
+def compiled(config: Config, folder: Path) -> tuple[Path, Index]:
+    """Return the index of the lists that `config` names, in `folder`; compiled now unless it stands there already.
+
+    Raises ListError when a list is refused, ArtifactError when the index cannot be written.
+    """
+    target = folder / f"lists-{lists.fingerprint(config.lists)}.index"
+    if target.exists():
+        try:
+            return target, Index.open(target)
+        except ArtifactError:  # damaged on disk: compile it again
+            target.unlink(missing_ok=True)
+    try:
+        lists.build(lists.gather(config.lists), target)
+    except OSError as error:
+        raise ArtifactError(f"{target}: cannot be written: {error}. Free some space or set process.state_dir.") from error
+    return target, Index.open(target)
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Put a file in place whole or not at all."""
+    draft = target.with_suffix(f".{os.getpid()}.draft")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise ArtifactError(f"{target}: cannot be written: {error}. Free some space or set process.state_dir.") from error
+
+
+def _tidy(folder: Path, pattern: str, keep: set[Path]) -> None:
+    """Remove all but the newest files; workers that still map an old index keep it until they let go."""
+    found = sorted(folder.glob(pattern), key=lambda each: each.stat().st_mtime, reverse=True)
+    for each in found[_KEPT:]:
+        if each not in keep:
+            each.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""Binds what we listen on, before any privilege is dropped; closed by nobody while we run.
+
+One socket per worker and address (SO_REUSEPORT): the kernel spreads clients over them, and closing one would
+discard what is queued in it.
+"""
+
+import contextlib
+import errno
+import grp
+import os
+import pwd
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from blocker.config import Endpoint, Process
+from blocker.errors import BlockerError
+from blocker.serve.worker import Sockets
+
+_BACKLOG: Final = 1024  # connections waiting to be accepted, per worker
+_RECEIVE_BUFFER: Final = 4 << 20  # octets: a burst of some 5,000 queries survives a busy moment
+_SO_RCVBUFFORCE: Final = 33  # socket(7); beyond net.core.rmem_max, for CAP_NET_ADMIN only
+
+
+def bind(listen: Sequence[Endpoint], workers: int) -> list[Sockets]:
+    """Return each worker's sockets, all addresses bound. Raises BlockerError naming the address and the cure."""
+    shares: list[Sockets] = []
+    for _ in range(workers):
+        udp = [_bound(end, socket.SOCK_DGRAM) for end in listen]
+        tcp = [_bound(end, socket.SOCK_STREAM) for end in listen]
+        shares.append(Sockets(udp, tcp))
+    return shares
+
+
+def handed_over(sockets: Sequence[socket.socket], workers: int) -> list[Sockets]:
+    """Return each worker's share of the sockets that systemd bound: all of them, for every worker."""
+    for sock in sockets:
+        sock.setblocking(False)
+    udp = [sock for sock in sockets if sock.type == socket.SOCK_DGRAM]
+    tcp = [sock for sock in sockets if sock.type == socket.SOCK_STREAM]
+    return [Sockets(udp, tcp)] * workers
+
+
+def listen_tcp(end: Endpoint) -> socket.socket:
+    """Return a listening socket for HTTP. Raises BlockerError."""
+    return _bound(end, socket.SOCK_STREAM, shared=False)
+
+
+def listen_control(path: Path) -> socket.socket:
+    """Return the listening control socket at `path`, for our own user and group. Raises BlockerError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if path.is_socket():
+            _refuse_running(path)
+            path.unlink()
+        sock.bind(str(path))
+        path.chmod(0o660)
+        sock.listen(16)
+    except OSError as error:
+        raise BlockerError(f"control socket {path}: {error.strerror or error}. Set process.control.") from error
+    return sock
+
+
+def _refuse_running(path: Path) -> None:
+    """Raise BlockerError when another daemon answers at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, contextlib.suppress(ConnectionRefusedError):
+        probe.connect(str(path))
+        raise BlockerError(
+            f"control socket {path}: another blocker is running on it. Stop it, or set process.state_dir or process.control."
+        )
+
+
+def drop_privileges(process: Process, owned: Sequence[Path]) -> None:
+    """Become the configured user and group for good; `owned` are given to them first. Raises BlockerError."""
+    if not process.user and not process.group:
+        return
+    try:
+        account = pwd.getpwnam(process.user) if process.user else None
+        gid = grp.getgrnam(process.group).gr_gid if process.group else account.pw_gid if account else os.getgid()
+    except KeyError as error:
+        raise BlockerError(f"process.user, process.group: {error.args[0]}. Create the account or change it.") from error
+    uid = account.pw_uid if account else os.getuid()
+    if os.geteuid() == uid and os.getegid() == gid:
+        return
+    try:
+        for path in owned:
+            os.chown(path, uid, gid)
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        raise BlockerError(f"cannot become {process.user or gid}: {error.strerror}. Start as root, or leave it out.") from error
+
+
+def _bound(end: Endpoint, kind: socket.SocketKind, *, shared: bool = True) -> socket.socket:
+    family = socket.AF_INET6 if end.address.version == 6 else socket.AF_INET
+    sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if family == socket.AF_INET6:  # IPv4 clients have sockets of their own, and appear with IPv4 addresses
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            _enlarge(sock)
+        sock.bind((str(end.address), end.port))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        cure = "Another program listens there" if error.errno == errno.EADDRINUSE else "Check the address and the permission to bind"
+        raise BlockerError(f"listen {end}: {error.strerror}. {cure}.") from error
+    return sock
+
+
+def _enlarge(sock: socket.socket) -> None:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)

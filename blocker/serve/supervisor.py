@@ -1,0 +1,488 @@
+"""Who runs, and who is replaced. Holds the sockets, no threads, and serves nothing itself.
+
+    supervisor --fork--> worker 0..N-1   DNS
+               --fork--> control         HTTP, logs, control socket
+               --fork--> preparer        reads configuration and lists, compiles; lives for seconds
+
+Signal handlers only set a flag; the loop does the work. A reload changes nothing until the preparer has
+succeeded; then each worker swaps its generation on its own.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import setproctitle
+
+from blocker import config as configuration
+from blocker.config import Config
+from blocker.errors import BlockerError, ProblemsError
+from blocker.serve import control, generation, sockets, worker
+from blocker.serve.systemd import Systemd
+from blocker.sinks import oplog
+from blocker.sinks.region import Region, Word
+
+_STEP: Final = 0.25  # seconds between looks at pulses and clocks
+_SILENT: Final = 10.0  # seconds without a pulse after which a worker is aborted
+_KILL_AFTER: Final = 2.0  # seconds between abort (which leaves a traceback) and kill
+_PREPARE: Final = 120.0  # seconds a preparer may take
+_ADOPT: Final = 30.0  # seconds workers may take to adopt a generation
+_GRACE: Final = 8.0  # seconds workers may take to drain
+_RAPID: Final = 5  # deaths of one slot ...
+_RAPID_WITHIN: Final = 30.0  # ... within so many seconds, after which it is restarted ...
+_BACK_OFF: Final = 2.0  # ... only so many seconds later
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place for a worker; the worker in it changes, its region and sockets stay."""
+
+    number: int
+    region: Region
+    share: worker.Sockets
+    pid: int = 0
+    channel: socket.socket | None = None
+    deaths: list[float] = field(default_factory=list)  # monotonic seconds
+    start_at: float = 0.0  # monotonic seconds; while there is no worker
+    aborted: float = 0.0  # monotonic seconds since it was told to abort
+
+
+@dataclass(slots=True)
+class Reload:
+    """A reload under way."""
+
+    pid: int  # of the preparer
+    pipe: socket.socket
+    deadline: float  # monotonic seconds
+    began: float
+    answer_to: int = 0  # requests of the control process that wait for the result
+    waiting: set[int] = field(default_factory=set)  # slots that have not adopted yet
+    prepared: dict[str, Any] | None = None
+    again: bool = False  # asked for once more meanwhile
+
+
+class Supervisor:
+    """The parent of all processes."""
+
+    def __init__(self, path: Path | None, overrides: Mapping[str, object], config: Config) -> None:
+        self._path = path
+        self._overrides = overrides
+        self._config = config
+        self._log = oplog.get("supervisor")
+        self._systemd = Systemd()
+        self._selector = selectors.DefaultSelector()
+        self._slots: list[Slot] = []
+        self._signals: set[int] = set()
+        self._control_pid = 0
+        self._control: socket.socket | None = None
+        self._http: socket.socket | None = None
+        self._control_listener: socket.socket | None = None
+        self._current: dict[str, Any] = {}
+        self._number = 0
+        self._reload: Reload | None = None
+        self._ready = False
+        self._stopping = False
+        self._status = 0
+
+    def run(self) -> int:
+        """Serve until told to stop; return the exit status. Raises BlockerError when it cannot start."""
+        setproctitle.setproctitle("blocker: supervisor")
+        config = self._config
+        count = config.process.workers or len(os.sched_getaffinity(0))
+        folder = configuration.state_dir(config)
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        handed = self._systemd.sockets
+        shares = sockets.handed_over(handed, count) if handed else sockets.bind(config.listen, count)
+        if config.metrics.listen is not None:
+            self._http = sockets.listen_tcp(config.metrics.listen)
+        control_path = configuration.control_socket(config)
+        self._control_listener = sockets.listen_control(control_path)
+        sockets.drop_privileges(config.process, [folder, control_path])
+        wakeup, self._wakeup = socket.socketpair()
+        self._slots = [Slot(number, Region(), share) for number, share in enumerate(shares)]
+        self._catch_signals(wakeup)
+        try:
+            self._current = self._prepare_first()
+            gc.collect()
+            gc.freeze()  # what is there now is shared with the children: let no collection copy its pages
+            self._start_control()
+            for slot in self._slots:
+                self._start(slot)
+            while not (self._stopping and self._gone()):
+                self._step()
+        finally:
+            control_path.unlink(missing_ok=True)
+        self._end_control()
+        return self._status
+
+    # The loop.
+
+    def _step(self) -> None:
+        for key, _ in self._selector.select(_STEP):
+            handle: Callable[[Any], None] = key.data
+            handle(key.fileobj)
+        self._handle_signals()
+        now = time.monotonic()
+        self._look_at_pulses(now)
+        self._look_at_reload(now)
+        if not self._stopping:
+            for slot in self._slots:
+                if not slot.pid and now >= slot.start_at:
+                    self._start(slot)
+            if not self._control_pid:
+                self._start_control()
+        elif now >= self._stop_by:
+            for slot in self._slots:
+                self._kill(slot, signal.SIGKILL)
+
+    def _catch_signals(self, wakeup: socket.socket) -> None:
+        wakeup.setblocking(False)
+        self._wakeup.setblocking(False)
+        signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
+        self._wake = wakeup
+        for number in _SIGNALS:
+            signal.signal(number, lambda number, _frame: self._signals.add(number))
+        self._selector.register(self._wakeup, selectors.EVENT_READ, lambda sock: sock.recv(4096))
+
+    def _handle_signals(self) -> None:
+        caught, self._signals = self._signals, set()
+        if signal.SIGCHLD in caught:
+            self._reap()
+        if signal.SIGHUP in caught:
+            self._begin_reload(asked_by_control=False)
+        if signal.SIGUSR1 in caught:
+            self._tell_control({"event": "reopen"})
+        if caught & {signal.SIGTERM, signal.SIGINT}:
+            self._stop()
+
+    def _look_at_pulses(self, now: float) -> None:
+        lively = True
+        for slot in self._slots:
+            if not slot.pid:
+                lively = False
+                continue
+            words = slot.region.words
+            ready = words[Word.READY] == 1
+            lively = lively and ready
+            if slot.aborted:
+                if now - slot.aborted >= _KILL_AFTER:
+                    self._kill(slot, signal.SIGKILL)
+            elif ready and not self._stopping and now - words[Word.PULSE] / 1e9 >= _SILENT:
+                self._log.error("worker is silent; aborting it", worker=slot.number, pid=slot.pid)
+                slot.aborted = now
+                self._kill(slot, signal.SIGABRT)
+        if lively and not self._ready:
+            self._ready = True
+            self._systemd.ready()
+            self._log.info(
+                "serving",
+                listen=", ".join(map(str, self._config.listen)),
+                workers=len(self._slots),
+                lists=len(self._current["apps"]),
+                metrics=str(self._config.metrics.listen or "none"),
+            )
+        if lively and self._systemd.watchdog and now >= getattr(self, "_feed_at", 0.0):
+            self._feed_at = now + self._systemd.watchdog
+            self._systemd.alive()
+
+    # Children.
+
+    def _start(self, slot: Slot) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        words = slot.region.words
+        words[Word.READY] = 0
+        words[Word.PULSE] = time.monotonic_ns()
+        pid = self._fork()
+        if not pid:
+            ours.close()
+            self._become(
+                lambda: worker.main(
+                    slot.region, slot.share, theirs, self._current["path"], slot.number, len(self._slots)
+                ),
+                keep=(theirs, *slot.share.udp, *slot.share.tcp),
+            )
+        theirs.close()
+        ours.setblocking(False)
+        slot.pid, slot.channel, slot.aborted = pid, ours, 0.0
+        self._selector.register(ours, selectors.EVENT_READ, lambda sock: self._hear_worker(slot, sock))
+
+    def _start_control(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener = self._control_listener
+        assert listener is not None
+        pid = self._fork()
+        if not pid:
+            ours.close()
+            keep = (theirs, listener, *([self._http] if self._http else []))
+            self._become(
+                lambda: control.run([s.region for s in self._slots], self._config, theirs, self._http, listener),
+                keep=keep,
+            )
+        theirs.close()
+        ours.setblocking(False)
+        self._control_pid, self._control = pid, ours
+        self._selector.register(ours, selectors.EVENT_READ, self._hear_control)
+        self._tell_control({"event": "generation", "problems": [], **self._current})
+
+    def _fork(self) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return os.fork()
+
+    def _become(self, main: Callable[[], int], keep: tuple[socket.socket, ...]) -> None:
+        """Be a child: forget the parent's ways and run `main`. Never returns."""
+        status = 70  # EX_SOFTWARE, unless main says otherwise
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all: the parent tells us
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            self._selector.close()
+            kept = {sock.fileno() for sock in keep}
+            for slot in self._slots:
+                for sock in (slot.channel, *slot.share.udp, *slot.share.tcp):
+                    if sock is not None and sock.fileno() not in kept:
+                        sock.close()
+            status = main()
+        except BaseException as error:  # noqa: BLE001 a child must never run on in its parent's code
+            self._log.error("process failed", exc_info=error)
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            for slot in self._slots:
+                if slot.pid == pid:
+                    self._died(slot, code)
+            if pid == self._control_pid:
+                self._control_pid = 0
+                self._drop_channel(self._control)
+                self._control = None
+                if not self._stopping:
+                    self._log.error("control process died; starting another", status=code)
+
+    def _died(self, slot: Slot, code: int) -> None:
+        was_ready = slot.region.words[Word.READY] == 1
+        slot.pid = 0
+        slot.region.words[Word.READY] = 0
+        self._drop_channel(slot.channel)
+        slot.channel = None
+        if self._stopping:
+            self._status = self._status or (1 if code else 0)
+            return
+        if not was_ready and not self._ready:
+            self._log.error("a worker died before it served; not starting", worker=slot.number, status=code)
+            self._status = 1
+            self._stop()
+            return
+        now = time.monotonic()
+        slot.deaths = [*[when for when in slot.deaths if now - when < _RAPID_WITHIN], now]
+        slot.start_at = now + _BACK_OFF if len(slot.deaths) >= _RAPID else now
+        slot.region.words[Word.RESTARTS] += 1
+        self._log.error("worker died; starting another", worker=slot.number, status=code)
+        if self._reload is not None:
+            self._reload.waiting.discard(slot.number)
+
+    def _drop_channel(self, channel: socket.socket | None) -> None:
+        if channel is not None:
+            self._selector.unregister(channel)
+            channel.close()
+
+    def _kill(self, slot: Slot, number: signal.Signals) -> None:
+        if slot.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(slot.pid, number)
+
+    def _gone(self) -> bool:
+        return not any(slot.pid for slot in self._slots)
+
+    def _stop(self) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        self._stop_by = time.monotonic() + _GRACE
+        self._systemd.stopping()
+        self._log.info("stopping: answering what is under way")
+        for slot in self._slots:
+            self._tell(slot, {"stop": True})
+
+    def _end_control(self) -> None:
+        """Let the control process write what is left, and wait for it."""
+        self._tell_control({"event": "stop"})
+        deadline = time.monotonic() + _GRACE
+        while self._control_pid and time.monotonic() < deadline:
+            self._selector.select(_STEP)
+            self._reap()
+        if self._control_pid:
+            os.kill(self._control_pid, signal.SIGKILL)
+            os.waitpid(self._control_pid, 0)
+
+    # Reload.
+
+    def _prepare_first(self) -> dict[str, Any]:
+        """Prepare the first generation and wait for it. Raises BlockerError with all problems."""
+        self._number = int(time.time())
+        reload = self._fork_preparer()
+        reload.pipe.setblocking(True)
+        said = _received(reload.pipe)
+        reload.pipe.close()
+        os.waitpid(reload.pid, 0)
+        if "problems" in said:
+            raise ProblemsError(said["problems"])
+        return said
+
+    def _fork_preparer(self) -> Reload:
+        ours, theirs = socket.socketpair()
+        number = self._number
+        pid = self._fork()
+        if not pid:
+            ours.close()
+            self._become(lambda: _prepare(theirs, self._path, self._overrides, number), keep=(theirs,))
+        theirs.close()
+        now = time.monotonic()
+        return Reload(pid, ours, now + _PREPARE, now)
+
+    def _begin_reload(self, *, asked_by_control: bool) -> None:
+        if self._stopping:
+            return
+        if self._reload is None:
+            self._number += 1
+            self._systemd.reloading()
+            self._reload = self._fork_preparer()
+            self._selector.register(self._reload.pipe, selectors.EVENT_READ, self._hear_preparer)
+        else:
+            self._reload.again = True  # what is being read may be older than what was asked for
+        self._reload.answer_to += asked_by_control
+
+    def _hear_preparer(self, pipe: socket.socket) -> None:
+        reload = self._reload
+        assert reload is not None
+        self._selector.unregister(pipe)
+        said = _received(pipe)
+        pipe.close()
+        if "problems" in said:
+            self._end_reload(said["problems"])
+            return
+        reload.prepared = said
+        reload.deadline = time.monotonic() + _ADOPT
+        self._current = said  # a worker that starts from now on starts with it
+        for slot in self._slots:
+            if slot.channel is not None:
+                reload.waiting.add(slot.number)
+                self._tell(slot, {"adopt": said["path"]})
+
+    def _hear_worker(self, slot: Slot, channel: socket.socket) -> None:
+        try:
+            message = channel.recv(65536)
+        except BlockingIOError:
+            return
+        if not message:  # it is dying: SIGCHLD comes next
+            self._selector.unregister(channel)
+            channel.close()
+            slot.channel = None
+            return
+        said = json.loads(message)
+        if self._reload is not None and self._reload.prepared is not None:
+            if "refused" in said:
+                self._log.error("worker cannot adopt; replacing it", worker=slot.number, why=said["why"])
+                self._kill(slot, signal.SIGTERM)
+            self._reload.waiting.discard(slot.number)
+
+    def _look_at_reload(self, now: float) -> None:
+        reload = self._reload
+        if reload is None:
+            return
+        if reload.prepared is None and now >= reload.deadline:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(reload.pid, signal.SIGKILL)  # its pipe closes, and that is the answer
+        elif reload.prepared is not None and (not reload.waiting or now >= reload.deadline):
+            self._end_reload([f"worker {number} did not adopt it in time" for number in sorted(reload.waiting)])
+
+    def _end_reload(self, problems: list[str]) -> None:
+        reload = self._reload
+        assert reload is not None
+        self._reload = None
+        duration = time.monotonic() - reload.began
+        if problems:
+            for problem in problems:
+                self._log.error("reload refused; the former lists and policy stay in force", why=problem)
+        else:
+            self._log.info("reloaded", generation=self._current["number"], seconds=round(duration, 3))
+        self._tell_control({**self._current, "event": "generation", "problems": problems, "duration": duration})
+        for _ in range(reload.answer_to):
+            self._tell_control({"ok": not problems, "problems": problems, "generation": self._current["number"],
+                                "digest": self._current["digest"], "seconds": round(duration, 3)})  # fmt: skip
+        if not self._stopping:
+            self._systemd.ready()
+        if reload.again:
+            self._begin_reload(asked_by_control=False)
+
+    # Talking.
+
+    def _tell(self, slot: Slot, message: Mapping[str, object]) -> None:
+        if slot.channel is not None:
+            with contextlib.suppress(OSError):  # dying: SIGCHLD comes next
+                slot.channel.send(json.dumps(message).encode())
+
+    def _tell_control(self, message: Mapping[str, object]) -> None:
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.send(json.dumps(message).encode() + b"\n")
+
+    def _hear_control(self, channel: socket.socket) -> None:
+        try:
+            message = channel.recv(65536)
+        except BlockingIOError:
+            return
+        if not message:
+            self._selector.unregister(channel)
+            channel.close()
+            self._control = None
+        elif json.loads(message).get("command") == "reload":
+            self._begin_reload(asked_by_control=True)
+
+
+def _prepare(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object], number: int) -> int:
+    """Be a preparer: write what came of it, good or bad, into `pipe` as one JSON object."""
+    setproctitle.setproctitle("blocker: preparer")
+    said: dict[str, object]
+    try:
+        said = generation.prepare(path, overrides, number)
+    except ProblemsError as error:
+        said = {"problems": list(error.problems)}
+    except (BlockerError, OSError, MemoryError) as error:
+        said = {"problems": [str(error) or type(error).__name__]}
+    pipe.sendall(json.dumps(said).encode())
+    return 0
+
+
+def _received(pipe: socket.socket) -> dict[str, Any]:
+    """Return what a preparer wrote; nothing means that it died."""
+    pipe.setblocking(True)
+    parts = []
+    while part := pipe.recv(65536):
+        parts.append(part)
+    if not parts:
+        return {"problems": ["the process that reads the lists died: see the log above, and the machine's memory"]}
+    found: dict[str, Any] = json.loads(b"".join(parts))
+    return found

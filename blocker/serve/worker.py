@@ -1,0 +1,261 @@
+"""One serving process: its sockets, its line, its upstreams. Decides nothing that a client could notice.
+
+Started by the supervisor by fork, with sockets already bound; told over a channel what to serve and when to
+stop. A sign of life and everything it counts stand in its region.
+"""
+
+import asyncio
+import faulthandler
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import setproctitle
+
+from blocker.cache import Cache
+from blocker.errors import BlockerError
+from blocker.events import ATTEMPT, QUERY
+from blocker.fast import Fast
+from blocker.line import TCP, UDP, Exchange, Line, Transport
+from blocker.serve.generation import Generation
+from blocker.serve.stream import Connection, Listener
+from blocker.serve.udp import BATCH, Drain, new_drain
+from blocker.sinks import oplog
+from blocker.sinks.region import Region, Word
+from blocker.upstream.resolver import Resolver
+
+_BATCHES: Final = 8  # per wake-up and socket, so that upstreams and connections get their turn
+_PULSE: Final = 0.5  # seconds between signs of life
+_TRACEBACK_EVERY: Final = 60.0  # seconds between two tracebacks of the same place
+_GC_THRESHOLDS: Final = (50_000, 20, 1000)  # cached answers are many and long-lived: look at them rarely
+
+
+class Sockets(NamedTuple):
+    """One worker's share of the listening sockets."""
+
+    udp: Sequence[socket.socket]
+    tcp: Sequence[socket.socket]
+
+
+class Worker:
+    """Sockets, line and upstreams, tied together."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        region: Region,
+        sockets: Sockets,
+        channel: socket.socket,
+        generation: Generation,
+        workers: int,
+    ) -> None:
+        self._loop = loop
+        self._region = region
+        self._channel = channel
+        self._log = oplog.get("worker")
+        self._shown: dict[str, float] = {}
+        region.report = self._show
+        config = generation.config
+        self._generation = generation
+        self._fast = Fast()
+        self._cache = Cache(generation.cache_limits(workers))
+        journaled = (ATTEMPT if config.log.attempts != "off" else 0) | (QUERY if config.log.queries != "off" else 0)
+        self._line = Line(generation.index, self._cache, self._fast, generation.wording, region, journaled)
+        self._clients = generation.clients
+        self._resolver = self._new_resolver()
+        self._drains: list[Drain] = [new_drain(sock, region) for sock in sockets.udp]
+        self._udp = sockets.udp
+        self._tcp = sockets.tcp
+        self._replies: dict[Drain, list[tuple[bytes, object]]] = {drain: [] for drain in self._drains}
+        self._listener = Listener(loop, config.limits, region, self._asked)
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until told to stop, then settle what is under way."""
+        for sock, drain in zip(self._udp, self._drains, strict=True):
+            self._loop.add_reader(sock.fileno(), self._readable, drain)
+        for sock in self._tcp:
+            await self._listener.serve(sock)
+        self._loop.add_reader(self._channel.fileno(), self._told)
+        self._pulse()
+        self._region.words[Word.READY] = 1
+        await self._stopping.wait()
+        await self._finish()
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self._stopping.set()
+
+    def _readable(self, drain: Drain) -> None:
+        """Answer what clients have asked; the only place where a UDP query enters."""
+        for _ in range(_BATCHES):
+            now = time.monotonic()
+            taken, misses = drain.receive(self._fast.by_address, now)
+            for packet, address, peer in misses:
+                policy = self._clients.policy_for(address)
+                self._fast.remember(address, policy)
+                exchange = self._line.open(packet, policy, address, UDP, now, (drain, peer))
+                self._go_on(exchange, now)
+            self._flush()
+            if taken < BATCH:
+                return
+
+    def _asked(self, packet: bytes, address: bytes, transport: Transport, peer: object) -> None:
+        """Take a query that came over TCP."""
+        now = time.monotonic()
+        exchange = self._line.open(packet, self._clients.policy_for(address), address, transport, now, peer)
+        self._go_on(exchange, now)
+
+    def _go_on(self, exchange: Exchange, now: float) -> None:
+        if exchange.wanted:
+            self._resolver.ask(exchange, now)
+            return
+        self._settled(exchange)
+        if exchange.refresh and exchange.query is not None:
+            self._resolver.refresh(exchange.query, now)
+
+    def _settled(self, exchange: Exchange) -> None:
+        """Send the answer of an exchange; over UDP it waits for the batch's end."""
+        if exchange.transport == TCP:
+            assert isinstance(exchange.peer, Connection)
+            exchange.peer.reply(exchange)
+        elif exchange.answer is not None:
+            drain, peer = exchange.peer  # type: ignore[misc]
+            self._replies[drain].append((exchange.answer, peer))
+
+    def _flush(self) -> None:
+        for drain, replies in self._replies.items():
+            if replies:
+                drain.send(replies)
+                replies.clear()
+
+    def _new_resolver(self) -> Resolver:
+        config = self._generation.config
+        return Resolver(
+            self._loop,
+            config.upstream,
+            self._generation.servers,
+            self._line,
+            self._region,
+            self._settled,
+            self._flush,
+            stale_after=config.cache.stale_after,
+            client_in_flight=config.limits.client_in_flight,
+        )
+
+    def _told(self) -> None:
+        """Do what the supervisor says."""
+        try:
+            message = self._channel.recv(65536)
+        except BlockingIOError:
+            return
+        if not message:  # the supervisor is gone: nobody would replace or stop us
+            self.stop()
+            self._loop.remove_reader(self._channel.fileno())
+            return
+        said = json.loads(message)
+        if "adopt" in said:
+            self._loop.create_task(self._adopt(said["adopt"]))
+        elif "stop" in said:
+            self.stop()
+
+    async def _adopt(self, path: str) -> None:
+        """Go on with another generation of lists and policy, opened beside the loop: no query waits for it."""
+        try:
+            generation = await self._loop.run_in_executor(None, Generation.open, path)
+        except BlockerError as error:
+            self._say({"refused": path, "why": str(error)})
+            return
+        former = self._generation
+        self._generation = generation
+        self._clients = generation.clients
+        self._line.adopt(generation.index, generation.wording)
+        if generation.servers != former.servers or generation.config.upstream != former.config.upstream:
+            old, self._resolver = self._resolver, self._new_resolver()
+            old.retire()
+        self._cache.limits = generation.cache_limits(self._generation.workers)
+        self._listener.limits = generation.config.limits
+        self._region.words[Word.GENERATION] = generation.number
+        self._say({"adopted": path})
+
+    def _say(self, message: dict[str, object]) -> None:
+        try:
+            self._channel.send(json.dumps(message).encode())
+        except OSError as error:
+            self._log.warning("channel to the supervisor is broken", error=str(error))
+
+    def _pulse(self) -> None:
+        """Show that we live, and what we hold."""
+        words = self._region.words
+        words[Word.CACHE_ENTRIES] = len(self._cache)
+        words[Word.CACHE_BYTES] = self._cache.size
+        words[Word.CACHE_EVICTED] += self._cache.evicted
+        words[Word.CACHE_HITS] += self._line.hits
+        words[Word.CACHE_MISSES] += self._line.misses
+        words[Word.PREFETCHES] += self._line.prefetches
+        self._cache.evicted = self._line.hits = self._line.misses = self._line.prefetches = 0
+        words[Word.PULSE] = time.monotonic_ns()
+        self._loop.call_later(_PULSE, self._pulse)
+
+    def _show(self, error: Exception) -> None:
+        """Show a bug of ours, once a minute for the same place."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+        now = time.monotonic()
+        if now - self._shown.get(place, -_TRACEBACK_EVERY) >= _TRACEBACK_EVERY:
+            self._shown[place] = now
+            self._log.error("a bug of ours; the client heard SERVFAIL", place=place, exc_info=error)
+
+    async def _finish(self) -> None:
+        """Answer what has arrived and what is on its way, then let go."""
+        self._region.words[Word.READY] = 0
+        for sock, drain in zip(self._udp, self._drains, strict=True):
+            self._readable(drain)
+            self._loop.remove_reader(sock.fileno())
+        self._listener.drain()
+        deadline = time.monotonic() + self._generation.config.upstream.deadline
+        while len(self._resolver) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        self._resolver.close()
+        self._flush()
+        await asyncio.sleep(0)
+        self._listener.close()
+
+
+def main(
+    region: Region, sockets: Sockets, channel: socket.socket, generation: str, slot: int, workers: int
+) -> int:
+    """Be a worker: the body of a forked process. Returns its exit status."""
+    setproctitle.setproctitle(f"blocker: worker {slot}")
+    faulthandler.enable()  # a worker that is aborted for its silence leaves a traceback
+    gc.set_threshold(*_GC_THRESHOLDS)
+    channel.setblocking(False)
+    log = oplog.get("worker")
+    try:
+        opened = Generation.open(generation)
+    except BlockerError as error:
+        log.error("cannot serve", error=str(error))
+        return 3
+    region.adopt()
+    region.words[Word.PID] = os.getpid()
+    region.words[Word.STARTED] = int(time.time())
+    region.words[Word.GENERATION] = opened.number
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        worker = Worker(loop, region, sockets, channel, opened, workers)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        await worker.run()
+
+    asyncio.run(serve())
+    sys.stderr.flush()
+    return 0

@@ -1,0 +1,1 @@
+"""Where outcomes go: metrics and logs. Nothing here may influence an answer."""

@@ -1,0 +1,54 @@
+"""What the supervisor has said of lists and reloads, for metrics and status."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One loaded list."""
+
+    entries: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is in force, and how the attempts to change it went; replaced as a whole, so that readers need no lock."""
+
+    heard: bool = False  # the supervisor has said what is in force
+    generation: int = 0
+    digest: str = ""
+    compiled: float = 0.0  # unix time
+    apps: Mapping[str, App] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()  # files and folders that the generation was made of
+    succeeded: int = 0  # reloads
+    refused: int = 0  # reloads
+    last_success: float = 0.0  # unix time
+    last_duration: float = 0.0  # seconds
+    problems: tuple[str, ...] = ()  # of the last reload
+
+    def after(self, event: Mapping[str, Any], now: float) -> "Facts":
+        """Return the facts after a generation event at unix time `now`.
+
+        The first event tells what is in force as this process starts, and is no reload. A refused reload
+        changes nothing but its own count. Raises KeyError, TypeError or ValueError when it makes no sense.
+        """
+        problems = tuple(str(problem) for problem in event["problems"])
+        duration = float(event["duration"])
+        if problems:
+            return replace(self, refused=self.refused + 1, last_duration=duration, problems=problems)
+        return replace(
+            self,
+            heard=True,
+            generation=int(event["number"]),
+            digest=str(event["digest"]),
+            compiled=float(event["compiled"]),
+            apps={app: App(int(said["entries"]), str(said["title"])) for app, said in event["apps"].items()},
+            paths=tuple(str(path) for path in event["watch"]),
+            succeeded=self.succeeded + self.heard,
+            last_success=now,
+            last_duration=duration,
+            problems=(),
+        )

@@ -1,0 +1,215 @@
+"""What Prometheus sees: the regions of all workers, summed, and the facts about lists and reloads.
+
+Labels come from closed sets or from the configuration, never from a packet, so that series stay bounded.
+Reads shared memory only; a scrape costs the workers nothing.
+"""
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from typing import Final
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+
+import blocker
+from blocker.events import ENDINGS, Ending, Labels
+from blocker.sinks import upstreams, workers
+from blocker.sinks.facts import Facts
+from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
+from blocker.sinks.workers import Worker
+
+_COUNTERS: Final = (
+    (Word.CACHE_HITS, "blocker_cache_hits", "Queries answered from what upstreams said before."),
+    (Word.CACHE_MISSES, "blocker_cache_misses", "Queries for which upstream was asked."),
+    (Word.CACHE_EVICTED, "blocker_cache_evictions", "Cache entries that made room for others."),
+    (Word.PREFETCHES, "blocker_cache_prefetches", "Cache entries that were asked for anew before their end."),
+    (Word.FAST_ANSWERS, "blocker_fast_answers", "Queries answered with the very bytes of an earlier answer."),
+    (Word.COALESCED, "blocker_upstream_coalesced", "Queries that joined one already on its way upstream."),
+    (Word.MISMATCHED, "blocker_upstream_mismatched", "Upstream packets that matched no query: late, or forged."),
+    (Word.TCP_REFUSED, "blocker_tcp_refused", "TCP connections refused because a limit was reached."),
+    (Word.LIMITED, "blocker_limited", "Queries refused because a limit was reached."),
+    (Word.SEND_ERRORS, "blocker_send_errors", "Answers that the kernel did not take."),
+    (Word.ERRORS, "blocker_errors", "Bugs of ours: exceptions nobody expected; the client heard SERVFAIL."),
+    (Word.RECEIVED_BYTES, "blocker_received_bytes", "Octets of queries received."),
+    (Word.SENT_BYTES, "blocker_sent_bytes", "Octets of answers sent."),
+)
+_GAUGES: Final = (
+    (Word.CACHE_ENTRIES, "blocker_cache_entries", "Upstream answers in the cache."),
+    (Word.CACHE_BYTES, "blocker_cache_size_bytes", "Memory the cache accounts for."),
+    (Word.IN_FLIGHT, "blocker_upstream_in_flight", "Queries waiting for upstream."),
+    (Word.TCP_CONNECTIONS, "blocker_tcp_connections", "Open TCP connections of clients."),
+)
+
+
+class Collector:
+    """Collects everything at each scrape; registered with a prometheus_client registry."""
+
+    def __init__(
+        self,
+        regions: Sequence[Region],
+        facts: Callable[[], Facts],
+        dropped: Callable[[], int],
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Look at `regions`; `dropped` counts lines no log took, `clock` tells monotonic nanoseconds."""
+        self._regions = regions
+        self._facts = facts
+        self._dropped = dropped
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics."""
+        yield from _tallies(self._regions)
+        yield _durations(self._regions)
+        for word, name, text in _COUNTERS:
+            yield CounterMetricFamily(name, text, value=self._sum(word))
+        for word, name, text in _GAUGES:
+            yield GaugeMetricFamily(name, text, value=self._sum(word))
+        yield _malformed(self._regions)
+        yield CounterMetricFamily(
+            "blocker_events_dropped",
+            "Log events lost: the journal had no room, or the log could not be written.",
+            value=self._sum(Word.DROPPED) + self._dropped(),
+        )
+        yield from upstreams.collect(self._regions)
+        yield from _lists(self._facts())
+        yield from _workers(workers.look(self._regions, self._clock()))
+        yield _build()
+
+    def _sum(self, word: Word) -> int:
+        return sum(region.words[word] for region in self._regions)
+
+
+def _tallies(regions: Iterable[Region]) -> Iterator[Metric]:
+    """Break the outcomes down, each into the metrics that it counts for."""
+    queries: Counter[tuple[str, ...]] = Counter()
+    responses: Counter[tuple[str, ...]] = Counter()
+    blocked: Counter[tuple[str, ...]] = Counter()
+    monitored: Counter[tuple[str, ...]] = Counter()
+    for labels, count in _outcomes(regions):
+        queries[labels.transport, labels.qtype] += count
+        if labels.rcode != "none":
+            responses[labels.rcode,] += count
+        if labels.monitored:
+            monitored[labels.app, labels.group, labels.trigger] += count
+        elif labels.app and labels.ending == Ending.BLOCKED:
+            blocked[labels.app, labels.group, labels.action, labels.trigger] += count
+    yield _counter("blocker_queries", "Queries.", ("transport", "type"), queries)
+    yield _counter("blocker_responses", "Answers sent to clients.", ("rcode",), responses)
+    yield _counter("blocker_blocked", "Blocked attempts.", ("app", "group", "action", "trigger"), blocked)
+    yield _counter(
+        "blocker_monitored", "Attempts answered truthfully, but noted.", ("app", "group", "trigger"), monitored
+    )
+
+
+def _outcomes(regions: Iterable[Region]) -> Iterator[tuple[Labels, int]]:
+    for region in regions:
+        for _, labels, count in region.cells():
+            if count:
+                yield labels, count
+
+
+def _counter(name: str, text: str, labels: Sequence[str], counts: Counter[tuple[str, ...]]) -> Metric:
+    metric = CounterMetricFamily(name, text, labels=labels)
+    for values, count in sorted(counts.items()):
+        metric.add_metric(values, count)
+    return metric
+
+
+def _durations(regions: Sequence[Region]) -> Metric:
+    metric = HistogramMetricFamily(
+        "blocker_query_duration_seconds", "Time from a query's arrival to its answer.", labels=("outcome",)
+    )
+    bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+    for number, ending in enumerate(ENDINGS):
+        found = [region.histogram(number) for region in regions]
+        below, buckets = 0, []
+        for bound, counts in zip(bounds, zip(*(counts for counts, _ in found), strict=True), strict=True):
+            below += sum(counts)
+            buckets.append((bound, float(below)))
+        metric.add_metric((str(ending),), buckets, sum(total for _, total in found))
+    return metric
+
+
+def _malformed(regions: Sequence[Region]) -> Metric:
+    metric = CounterMetricFamily(
+        "blocker_malformed", "Packets that were no query we answer.", labels=("reason",)
+    )
+    for at, reason in enumerate(MALFORMED_REASONS, Word.MALFORMED):
+        metric.add_metric((reason,), sum(region.words[at] for region in regions))
+    return metric
+
+
+def _lists(facts: Facts) -> Iterator[Metric]:
+    entries = GaugeMetricFamily("blocker_list_entries", "Entries in force.", labels=("app",))
+    for app, said in sorted(facts.apps.items()):
+        entries.add_metric((app,), said.entries)
+    yield entries
+    yield GaugeMetricFamily(
+        "blocker_list_compiled_timestamp_seconds", "When the lists in force were compiled.", value=facts.compiled
+    )
+    yield InfoMetricFamily("blocker_lists", "The lists in force.", value={"digest": facts.digest})
+    reloads = CounterMetricFamily("blocker_reload", "Reloads of lists and configuration.", labels=("result",))
+    reloads.add_metric(("success",), facts.succeeded)
+    reloads.add_metric(("refused",), facts.refused)
+    yield reloads
+    yield GaugeMetricFamily(
+        "blocker_reload_last_success_timestamp_seconds", "When lists were last put in force.", value=facts.last_success
+    )
+    yield GaugeMetricFamily(
+        "blocker_reload_last_duration_seconds", "How long the last reload took.", value=facts.last_duration
+    )
+    yield GaugeMetricFamily(
+        "blocker_reload_last_successful", "1 if the last reload was put in force, 0 if refused.",
+        value=not facts.problems,
+    )  # fmt: skip
+    yield GaugeMetricFamily("blocker_reload_generation", "Number of the generation in force.", value=facts.generation)
+
+
+def _workers(seen: Sequence[Worker]) -> Iterator[Metric]:
+    def gauge(name: str, text: str, value: Callable[[Worker], float]) -> Metric:
+        metric = GaugeMetricFamily(name, text, labels=("worker",))
+        for worker in seen:
+            metric.add_metric((str(worker.number),), value(worker))
+        return metric
+
+    yield gauge("blocker_worker_up", "1 while the worker serves.", lambda worker: worker.up)
+    yield gauge(
+        "blocker_worker_pulse_age_seconds", "Time since the worker's last sign of life.", lambda worker: worker.silence
+    )
+    yield gauge(
+        "blocker_worker_started_timestamp_seconds", "When the worker was started.", lambda worker: worker.started
+    )
+    yield gauge("blocker_worker_generation", "Generation that the worker serves.", lambda worker: worker.generation)
+    restarts = CounterMetricFamily("blocker_worker_restarts", "Workers that were replaced.", labels=("worker",))
+    memory = GaugeMetricFamily(
+        "blocker_worker_resident_memory_bytes", "Resident memory, shared pages included.", labels=("worker",)
+    )
+    spent = CounterMetricFamily("blocker_worker_cpu_seconds", "Processor time.", labels=("worker",))
+    for worker in seen:
+        label = (str(worker.number),)
+        restarts.add_metric(label, worker.restarts)
+        if worker.pid and (used := workers.usage(worker.pid)) is not None:
+            memory.add_metric(label, used[0])
+            spent.add_metric(label, used[1])
+    yield from (restarts, memory, spent)
+
+
+def _build() -> Metric:
+    return InfoMetricFamily(
+        "blocker_build",
+        "What runs.",
+        value={
+            "version": blocker.__version__,
+            "python": platform.python_version(),
+            "accelerated": "yes" if find_spec("blocker.serve._udp") else "no",
+        },
+    )

@@ -1,0 +1,256 @@
+"""Memory that a worker shares with the processes that count and log: tallies, histograms, journal.
+
+One region per worker slot, mapped by the supervisor before the first fork. One process writes it (the
+worker), one reads it (the control process), and neither waits for the other. A worker that is killed
+loses no count and no attempt it had answered: both are written here before the answer leaves.
+
+Layout: see the offsets below. All numbers are native 64-bit words unless said otherwise. The compiled
+drain (serve/_udp.pyx) writes tallies, histograms and journal records too, by the same offsets.
+"""
+
+import mmap
+import struct
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from blocker.events import ENDINGS, Labels, Outcome
+from blocker.fast import Given
+
+WORD: Final = 8  # octets
+BUCKETS: Final = (
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+)  # fmt: skip
+"""Upper bounds of the duration histograms, seconds."""
+
+HISTOGRAM_WORDS: Final = 32  # per ending: one word per bucket, one for what is above, the sum in ns last
+MAX_CELLS: Final = 8192  # distinct outcomes; more share cell 0
+CELL_SIZE: Final = 192  # octets: the count, the text's length, the text
+MAX_UPSTREAMS: Final = 64
+UPSTREAM_SIZE: Final = 256  # octets: 16 words, then the name's length and the name
+UPSTREAM_WORDS: Final = 16
+JOURNAL_SIZE: Final = 8 << 20  # octets; a power of two
+RECORD_HEAD: Final = struct.Struct("=IHHd16s")  # length of all, flags, octets of the address, unix time, address
+
+COUNTERS_AT: Final = 0
+COUNTER_WORDS: Final = 512
+HISTOGRAMS_AT: Final = COUNTERS_AT + COUNTER_WORDS * WORD
+UPSTREAMS_AT: Final = HISTOGRAMS_AT + len(ENDINGS) * HISTOGRAM_WORDS * WORD
+CELLS_AT: Final = UPSTREAMS_AT + MAX_UPSTREAMS * UPSTREAM_SIZE
+JOURNAL_AT: Final = (CELLS_AT + MAX_CELLS * CELL_SIZE + 4095) // 4096 * 4096
+REGION_SIZE: Final = JOURNAL_AT + JOURNAL_SIZE
+
+
+class Word(IntEnum):
+    """The single numbers of a region, by position."""
+
+    HEAD = 0  # octets ever written to the journal
+    TAIL = 1  # octets ever read from it; the reader's
+    DROPPED = 2  # journal records that found no room
+    CELLS = 3  # cells in use
+    PULSE = 4  # monotonic ns of the worker's last sign of life
+    GENERATION = 5  # of lists and policy, as loaded by the worker
+    PID = 6
+    STARTED = 7  # unix seconds
+    READY = 8  # 1 once it serves
+    CACHE_ENTRIES = 9
+    CACHE_BYTES = 10
+    CACHE_HITS = 11
+    CACHE_MISSES = 12
+    CACHE_EVICTED = 13
+    PREFETCHES = 14
+    COALESCED = 15  # queries that joined one already on its way
+    IN_FLIGHT = 16
+    TCP_CONNECTIONS = 17
+    TCP_REFUSED = 18
+    SEND_ERRORS = 19
+    ERRORS = 20  # our bugs: exceptions nobody expected
+    FAST_ANSWERS = 21  # answered by the drain
+    LIMITED = 22  # refused by a limit
+    MISMATCHED = 23  # upstream packets that matched nothing (RFC 5452 §9)
+    RESTARTS = 24  # of this slot; the supervisor's
+    RECEIVED_BYTES = 25
+    SENT_BYTES = 26
+    MALFORMED = 64  # the first of the reasons below
+
+
+MALFORMED_REASONS: Final = (
+    "short", "response", "opcode", "counts", "label", "name", "truncated", "trailing", "opt", "option", "version",
+    "class", "type", "other",
+)  # fmt: skip
+
+
+class UpstreamWord(IntEnum):
+    """The numbers of one upstream, by position."""
+
+    QUERIES = 0
+    RESPONSES = 1
+    TIMEOUTS = 2
+    TCP_QUERIES = 3
+    ERRORS = 4
+    TIME_NS = 5  # sum of response times
+    HEALTHY = 6  # 1 or 0
+    SRTT_NS = 7  # smoothed response time
+    REFUSALS = 8  # SERVFAIL, REFUSED and the like
+
+
+class Record(NamedTuple):
+    """One journal record."""
+
+    flags: int
+    when: float  # unix time
+    client: bytes  # 4 or 16 octets
+    tail: bytes
+
+
+class Region:
+    """One worker's shared memory, as its writer and its readers see it."""
+
+    def __init__(self, memory: mmap.mmap | None = None) -> None:
+        """Map a new anonymous region (zeroed, inherited by forks), or look at `memory`."""
+        self.memory = memory if memory is not None else mmap.mmap(-1, REGION_SIZE)
+        self.view = memoryview(self.memory)
+        self.words = self.view[COUNTERS_AT:HISTOGRAMS_AT].cast("Q")
+        self._histograms = self.view[HISTOGRAMS_AT:UPSTREAMS_AT].cast("Q")
+        self._cells = self.view[CELLS_AT : CELLS_AT + MAX_CELLS * CELL_SIZE].cast("Q")
+        self._outcomes: dict[Labels, Outcome] = {}
+        self.report: Callable[[Exception], None] = lambda _error: None  # shows a bug in the operators' log
+        self._reasons = {reason: Word.MALFORMED + at for at, reason in enumerate(MALFORMED_REASONS)}
+
+    # What the worker writes.
+
+    def adopt(self) -> None:
+        """Take the region over in a new worker: what a former worker of the slot counted stays."""
+        self._outcomes = {
+            labels: Outcome(cell, ENDINGS.index(labels.ending), attempt=False)
+            for cell, labels, _ in self.cells()
+            if cell
+        }
+
+    def outcome(self, labels: Labels, *, attempt: bool) -> Outcome:
+        """Return the outcome with these labels, making it the first time."""
+        known = self._outcomes.get(labels)
+        if known is not None and known.attempt == attempt:
+            return known
+        ending = ENDINGS.index(labels.ending)
+        cell = known.cell if known is not None else self._new_cell(labels)
+        made = self._outcomes[labels] = Outcome(cell, ending, attempt)
+        return made
+
+    def record(self, outcome: Outcome, client: bytes, duration: float, tail: bytes, flags: int) -> None:
+        """Count one query that ended so after `duration` seconds, and journal it if `flags` say so."""
+        self._count(outcome.cell, outcome.ending, duration)
+        if flags:
+            self.journal(flags, time.time(), client, tail)
+
+    def give(self, given: Given, client: bytes, duration: float) -> None:
+        """Count and journal an answer that the drain gave from a fast table."""
+        self.words[Word.FAST_ANSWERS] += 1
+        self._count(given.cell, given.ending, duration)
+        if given.flags:
+            self.journal(given.flags, time.time(), client, given.tail)
+
+    def malformed(self, reason: str) -> None:
+        """Count a packet that was not a query we answer."""
+        self.words[self._reasons.get(reason, self._reasons["other"])] += 1
+
+    def bug(self, error: Exception) -> None:
+        """Count and show an exception that nobody expected."""
+        self.words[Word.ERRORS] += 1
+        self.report(error)
+
+    def journal(self, flags: int, when: float, client: bytes, tail: bytes) -> None:
+        """Append one record; without room it is dropped, and counted as dropped."""
+        size = (RECORD_HEAD.size + len(tail) + 7) & ~7
+        head = self.words[Word.HEAD]
+        at = head % JOURNAL_SIZE
+        skipped = JOURNAL_SIZE - at if at + size > JOURNAL_SIZE else 0
+        if head + skipped + size - self.words[Word.TAIL] > JOURNAL_SIZE:
+            self.words[Word.DROPPED] += 1
+            return
+        if skipped:  # a length of 0 tells the reader to go on at the start
+            struct.pack_into("=I", self.view, JOURNAL_AT + at, 0)
+            head += skipped
+            at = 0
+        start = JOURNAL_AT + at
+        RECORD_HEAD.pack_into(self.view, start, RECORD_HEAD.size + len(tail), flags, len(client), when, client)
+        self.view[start + RECORD_HEAD.size : start + RECORD_HEAD.size + len(tail)] = tail
+        self.words[Word.HEAD] = head + size  # last: only now does the record exist
+
+    def upstream(self, position: int, name: str) -> memoryview:
+        """Return the words of the upstream at `position`, labelled `name` from now on."""
+        start = UPSTREAMS_AT + position * UPSTREAM_SIZE
+        text = name.encode()[:100]
+        label = start + UPSTREAM_WORDS * WORD
+        words = self.view[start:label].cast("Q")
+        if bytes(self.view[label + 1 : label + 1 + len(text)]) != text or self.view[label] != len(text):
+            for word in range(UPSTREAM_WORDS):
+                words[word] = 0
+            self.view[label] = len(text)
+            self.view[label + 1 : label + 1 + len(text)] = text
+        return words
+
+    # What the readers see.
+
+    def cells(self) -> Iterator[tuple[int, Labels, int]]:
+        """Yield number, labels and count of each outcome; cell 0 counts what found no cell of its own."""
+        for cell in range(self.words[Word.CELLS] + 1):
+            start = CELLS_AT + cell * CELL_SIZE
+            count = self._cells[cell * (CELL_SIZE // WORD)]
+            size = int.from_bytes(self.view[start + WORD : start + WORD + 2], "little")
+            text = bytes(self.view[start + WORD + 2 : start + WORD + 2 + size]).decode()
+            labels = Labels(*text.split("\t")) if text else Labels("other", "other", "other", "local")
+            yield cell, labels, count
+
+    def histogram(self, ending: int) -> tuple[list[int], float]:
+        """Return the counts per bucket (not accumulated; the last is what was above) and the sum in seconds."""
+        base = ending * HISTOGRAM_WORDS
+        counts = list(self._histograms[base : base + len(BUCKETS) + 1])
+        return counts, self._histograms[base + HISTOGRAM_WORDS - 1] / 1e9
+
+    def upstreams(self) -> Iterator[tuple[str, list[int]]]:
+        """Yield name and words of each upstream."""
+        for position in range(MAX_UPSTREAMS):
+            start = UPSTREAMS_AT + position * UPSTREAM_SIZE
+            label = start + UPSTREAM_WORDS * WORD
+            size = self.view[label]
+            if size:
+                yield bytes(self.view[label + 1 : label + 1 + size]).decode(), list(self.view[start:label].cast("Q"))
+
+    def read(self, limit: int = 10_000) -> list[Record]:
+        """Return the next records of the journal, `limit` at the most, and give their room back."""
+        found: list[Record] = []
+        tail = self.words[Word.TAIL]
+        head = self.words[Word.HEAD]
+        while tail < head and len(found) < limit:
+            at = tail % JOURNAL_SIZE
+            start = JOURNAL_AT + at
+            (size,) = struct.unpack_from("=I", self.view, start)
+            if not size:
+                tail += JOURNAL_SIZE - at
+                continue
+            _, flags, octets, when, client = RECORD_HEAD.unpack_from(self.view, start)
+            text = bytes(self.view[start + RECORD_HEAD.size : start + size])
+            found.append(Record(flags, when, client[:octets], text))
+            tail += (size + 7) & ~7
+        self.words[Word.TAIL] = tail
+        return found
+
+    def _count(self, cell: int, ending: int, duration: float) -> None:
+        self._cells[cell * (CELL_SIZE // WORD)] += 1
+        base = ending * HISTOGRAM_WORDS
+        self._histograms[base + bisect_left(BUCKETS, duration)] += 1
+        self._histograms[base + HISTOGRAM_WORDS - 1] += int(duration * 1e9)
+
+    def _new_cell(self, labels: Labels) -> int:
+        text = "\t".join(labels).encode()
+        cell = self.words[Word.CELLS] + 1
+        if cell >= MAX_CELLS or len(text) > CELL_SIZE - WORD - 2:
+            return 0
+        start = CELLS_AT + cell * CELL_SIZE + WORD
+        self.view[start : start + 2] = len(text).to_bytes(2, "little")
+        self.view[start + 2 : start + 2 + len(text)] = text
+        self.words[Word.CELLS] = cell  # last: only now do readers look at it
+        return cell

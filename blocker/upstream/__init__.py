@@ -1,0 +1,1 @@
+"""Asks the upstream resolvers: whom, how, and which packet is the reply."""

@@ -1,0 +1,140 @@
+"""The questions that are on their way: which are the same, which packet is the reply, when to try again.
+
+Pure: packets, times and random numbers come in as arguments. Whom to ask is the pool's decision.
+"""
+
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+from blocker.wire.constants import AD, CD, DO, HEADER_SIZE, OPT, OUR_UDP_SIZE, QR, RD
+from blocker.wire.query import Query
+
+if TYPE_CHECKING:
+    from blocker.line import Exchange
+
+TICK: Final = 0.02  # seconds: how exact timers are; a heap would be exact, and cost 1 us more per query
+_HEADER: Final = Struct("!HHHHHH")
+_OPT_PLAIN: Final = Struct("!BHHIH").pack(0, OPT, OUR_UDP_SIZE, 0, 0)
+_OPT_DO: Final = Struct("!BHHIH").pack(0, OPT, OUR_UDP_SIZE, DO, 0)
+
+
+@dataclass(slots=True)
+class Pending:
+    """One question on its way upstream, and everybody who waits for it."""
+
+    key: bytes  # Query.key
+    query: Query  # the first that asked
+    question: bytes  # on the wire, spelled as sent
+    started: float  # monotonic seconds
+    deadline: float  # monotonic seconds after which nobody waits any more
+    waiting: list["Exchange"] = field(default_factory=list)
+    server: int = -1  # whom it was sent to last
+    port: int = -1  # number of the socket it was sent from last
+    ident: int = -1  # id it was sent with last
+    sent: float = 0.0  # monotonic seconds
+    attempts: int = 0
+    tried: int = 0  # bit mask of servers
+    wake: float = 0.0  # when to look at it again; an older entry of the heap is void
+    over_tcp: bool = False
+    done: bool = False
+
+
+def question_of(query: Query, coin: int | None = None) -> bytes:
+    """Return the question to send for `query`: lower case, or spelled by the bits of `coin` (0x20)."""
+    question = query.qname + query.packet[query.question_end - 4 : query.question_end]
+    if coin is None:
+        return question
+    spelled = bytearray(question)
+    for at in range(1, len(query.qname) - 1):
+        if 0x61 <= spelled[at] <= 0x7A:
+            spelled[at] ^= (coin >> (at & 63) & 1) << 5
+    return bytes(spelled)
+
+
+def message(ident: int, query: Query, question: bytes) -> bytes:
+    """Return the query to send upstream. Composed anew, so nothing of the client's but the question leaves:
+    no client subnet, no cookie. AD asks for the answer's AD (RFC 6840 §5.7); DO and CD are the client's.
+    """
+    flags = RD | AD | query.flags & CD
+    return _HEADER.pack(ident, flags, 1, 0, 0, 1) + question + (_OPT_DO if query.do else _OPT_PLAIN)
+
+
+class InFlight:
+    """The questions on their way from one worker."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[bytes, Pending] = {}
+        self._by_socket: dict[int, Pending] = {}  # port number and id
+        self._wheel: dict[int, list[tuple[float, Pending]]] = {}  # by the tick they are due in
+        self._ticked = 0  # the first tick that was not looked at yet
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def get(self, key: bytes) -> Pending | None:
+        """Return the question `key` if it is on its way."""
+        return self._by_key.get(key)
+
+    def add(self, pending: Pending) -> None:
+        """Take in a new question."""
+        self._by_key[pending.key] = pending
+
+    def sent(self, pending: Pending, port: int, ident: int) -> bool:
+        """Note that `pending` leaves from socket `port` with id `ident`; False: that pair is taken, choose another."""
+        slot = port << 16 | ident
+        if slot in self._by_socket:
+            return False
+        if pending.attempts > 1:
+            self._by_socket.pop(pending.port << 16 | pending.ident, None)
+        self._by_socket[slot] = pending
+        pending.port, pending.ident = port, ident
+        return True
+
+    def match(self, packet: bytes, port: int) -> Pending | None:
+        """Return the question that `packet`, received on socket `port`, replies to (RFC 5452 §9).
+
+        The socket is connected, so source address and port were checked by the kernel; id and question,
+        to the letter's case, are checked here.
+        """
+        if len(packet) < HEADER_SIZE or not packet[2] & QR >> 8:
+            return None
+        pending = self._by_socket.get(port << 16 | packet[0] << 8 | packet[1])
+        if pending is None or not packet.startswith(pending.question, HEADER_SIZE) or packet[4:6] != b"\0\1":
+            return None
+        return pending
+
+    def remove(self, pending: Pending) -> None:
+        """Forget a question that is settled."""
+        pending.done = True
+        self._by_key.pop(pending.key, None)
+        self._by_socket.pop(pending.port << 16 | pending.ident, None)
+
+    def wake_at(self, pending: Pending, when: float) -> None:
+        """Have `due` return `pending` at `when`, or a tick later, and at no other time."""
+        pending.wake = when
+        tick = max(int(when / TICK), self._ticked)
+        due = self._wheel.get(tick)
+        if due is None:
+            self._wheel[tick] = [(when, pending)]
+        else:
+            due.append((when, pending))
+
+    def due(self, now: float) -> list[Pending]:
+        """Return the questions whose time has come."""
+        found: list[Pending] = []
+        until = int(now / TICK)  # this tick is not over yet
+        if until - self._ticked > len(self._wheel):  # the clock ran far: look at what there is
+            ticks = sorted(tick for tick in self._wheel if tick < until)
+        else:
+            ticks = list(range(self._ticked, until))
+        self._ticked = until
+        for tick in ticks:
+            for when, pending in self._wheel.pop(tick, ()):
+                if not pending.done and pending.wake == when:
+                    found.append(pending)
+        return found
+
+    def everything(self) -> list[Pending]:
+        """Return all questions on their way."""
+        return list(self._by_key.values())

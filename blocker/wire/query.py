@@ -1,0 +1,131 @@
+"""Decides whether a packet is a query that we answer at all, and takes it apart.
+
+Pure: any bytes become a Query or a WireError. Knows nothing of policy. Our own code because it runs for
+every query: 1.4 us against 17 us with dnslib.
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+from struct import error as StructError
+from typing import Final
+
+from blocker.errors import WireError
+from blocker.names import MAX_LABEL, MAX_NAME, Name
+from blocker.wire.constants import (
+    CD,
+    DO,
+    HEADER_SIZE,
+    MAX_UDP_PLAIN,
+    OPCODE,
+    OPT,
+    OPTION_KEEPALIVE,
+    QR,
+    Rcode,
+)
+
+_HEADER: Final = Struct("!HHHHHH")  # id, flags, question, answer, authority and additional counts
+_QUESTION: Final = Struct("!HH")  # type, class
+_RECORD: Final = Struct("!HHIH")  # type, class, TTL, rdata length; follows the owner's name
+_OPTION: Final = Struct("!HH")  # code, length
+_VARIANTS: Final = (b"\0", b"\1", b"\2", b"\3")  # the last octet of a key: 1 for DO, 2 for CD
+_MAX_ADDITIONAL: Final = 4  # records: OPT and a signature are all that a query carries
+
+
+@dataclass(slots=True)  # not frozen: one per query, and frozen costs 0.65 us to build
+class Query:
+    """One question of one client."""
+
+    packet: bytes  # as received
+    flags: int  # the header's 16 bits
+    qname: Name  # lower case
+    qtype: int
+    qclass: int
+    question_end: int  # offset behind the question in `packet`
+    edns: bool
+    do: bool
+    udp_size: int  # octets the client takes over UDP, at least 512 (RFC 6891 §6.2.3)
+    keepalive: bool  # asked for edns-tcp-keepalive (RFC 7828)
+    key: bytes  # what makes two questions the same for an upstream: name, type, class, DO and CD
+
+
+def parse_query(packet: bytes) -> Query:
+    """Return the query in `packet`.
+
+    Raises WireError: without rcode for what is not a query (nothing may be answered to it, or two
+    servers could talk to each other for ever), else with the rcode to answer (RFC 1035 §4.1.1).
+    """
+    if len(packet) < HEADER_SIZE:
+        raise WireError(None, "short")
+    _, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(packet)
+    if flags & QR:
+        raise WireError(None, "response")
+    if flags & OPCODE:
+        raise WireError(Rcode.NOTIMP, "opcode")
+    if questions != 1 or answers or authorities > 1 or additionals > _MAX_ADDITIONAL:
+        raise WireError(Rcode.FORMERR, "counts")
+    try:
+        at = HEADER_SIZE
+        while length := packet[at]:
+            if length > MAX_LABEL:  # compressed or reserved: a first name has nothing to point to
+                raise WireError(Rcode.FORMERR, "label")
+            at += 1 + length
+        at += 1
+        if at - HEADER_SIZE > MAX_NAME:
+            raise WireError(Rcode.FORMERR, "name")
+        qtype, qclass = _QUESTION.unpack_from(packet, at)
+        # bytes.lower() never alters a length octet: those are at most 63, below "A" (65). The type
+        # behind the name must stay out of it: 65 (HTTPS) would become 97.
+        qname = packet[HEADER_SIZE:at].lower()
+        end = at + 4
+        query = Query(packet, flags, qname, qtype, qclass, end, False, False, MAX_UDP_PLAIN, False, b"")
+        if additionals or authorities or len(packet) != end:
+            _read_rest(query, end, authorities, additionals)
+        query.key = qname + packet[at:end] + _VARIANTS[(flags & CD) >> 3 | query.do]
+    except (IndexError, StructError):
+        raise WireError(Rcode.FORMERR, "truncated") from None
+    return query
+
+
+def _read_rest(query: Query, at: int, authorities: int, additionals: int) -> None:
+    """Read what follows the question; only OPT means something to us (RFC 6891 §6.1.1)."""
+    packet = query.packet
+    for number in range(authorities + additionals):
+        owner = packet[at]
+        at = _behind_name(packet, at)
+        rtype, rclass, ttl, length = _RECORD.unpack_from(packet, at)
+        at += _RECORD.size
+        if rtype == OPT and number >= authorities:
+            if owner or query.edns:
+                raise WireError(Rcode.FORMERR, "opt")
+            query.edns = True
+            query.udp_size = max(rclass, MAX_UDP_PLAIN)
+            query.do = bool(ttl & DO)
+            if length:
+                _read_options(query, at, length)
+            if ttl >> 16 & 0xFF:
+                raise WireError(Rcode.BADVERS, "version")
+        at += length
+    if at != len(packet):
+        raise WireError(Rcode.FORMERR, "trailing" if at < len(packet) else "truncated")
+
+
+def _read_options(query: Query, at: int, length: int) -> None:
+    end = at + length
+    while at < end:
+        code, size = _OPTION.unpack_from(query.packet, at)
+        at += _OPTION.size + size
+        if code == OPTION_KEEPALIVE:
+            query.keepalive = True
+    if at != end:
+        raise WireError(Rcode.FORMERR, "option")
+
+
+def _behind_name(packet: bytes, at: int) -> int:
+    """Return the offset behind the name at `at`; does not follow pointers."""
+    while length := packet[at]:
+        if length >= 0xC0:
+            return at + 2
+        if length > MAX_LABEL:
+            raise WireError(Rcode.FORMERR, "label")
+        at += 1 + length
+    return at + 1
