@@ -16,7 +16,7 @@ Knows no sockets, clocks or logs: time is an argument, outcomes go to a Recorder
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from blocker import answer, events
 from blocker.answer import Wording
@@ -65,7 +65,7 @@ class Exchange:
     client: bytes  # address, 4 or 16 octets
     transport: Transport
     started: float  # monotonic seconds
-    peer: object = None  # where the answer goes; the line does not look
+    peer: Any = None  # where the answer goes; the line does not look
     query: Query | None = None
     answer: bytes | None = None
     wanted: bool = False  # upstream must be asked

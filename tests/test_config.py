@@ -448,7 +448,7 @@ def test_what_show_prints_means_the_same():
 
 def test_the_reference_page_is_up_to_date():
     page = (ROOT / "docs/reference/configuration.md").read_text(encoding="utf-8")
-    assert page == reference.page(), "run `make reference` (blocker config reference > docs/reference/configuration.md)"
+    assert page == reference.page(), "run: blocker config reference > docs/reference/configuration.md"
 
 
 def test_the_reference_page_names_every_key():

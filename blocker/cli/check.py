@@ -9,7 +9,8 @@ import click
 from blocker import config
 from blocker.config import Config
 from blocker.errors import ConfigError, ListError
-from blocker.lists.compile import gather
+from blocker.lists import check
+from blocker.lists.gather import Sources, gather
 
 
 @click.command("check")
@@ -41,12 +42,17 @@ def _examine(found: Config) -> tuple[list[str], list[str]]:
     try:
         sources = gather(found.lists)
     except ListError as error:
-        problems += error.problems
-    else:
-        problems += config.check_apps(found, {app: info.switches for app, info in sources.apps.items()})
-        counts.append(_count(len(sources.apps), "app"))
-        counts.append(_count(sum(info.entries for info in sources.apps.values()), "entry", "entries"))
+        return counts, [*problems, *error.problems]
+    problems += check.problems(sources)
+    problems += config.check_apps(found, {name: app.switches for name, app in sources.apps.items()})
+    counts.append(_count(sum(app.loaded for app in sources.apps.values()), "app"))
+    counts.append(_count(_in_force(sources), "entry", "entries"))
     return counts, problems
+
+
+def _in_force(sources: Sources) -> int:
+    ours = sum(sources.on(each.app, entry.switch) for each in sources.lists for entry in each.entries)
+    return ours + sum(len(file.keys) for file in sources.files)
 
 
 def _count(number: int, one: str, many: str = "") -> str:

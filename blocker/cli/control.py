@@ -43,14 +43,17 @@ def ask(control: Path, command: str, timeout: float) -> dict[str, Any]:
 
 
 def finish(reply: dict[str, Any], refusal: str, *, as_json: bool) -> None:
-    """Print `reply` and end the command: status 1 after `refusal` and the problems if it is not ok."""
+    """Print `reply` and end the command: if it is not ok, with `refusal` before each problem and status 1."""
+    problems = [] if reply["ok"] else reply.get("problems") or ["the blocker does not say why"]
     if as_json:
         click.echo(json.dumps(reply))
-    elif reply["ok"]:
-        click.echo("\n".join(_lines({key: value for key, value in reply.items() if key != "ok"})) or "ok")
     else:
-        for problem in reply.get("problems") or ["the blocker does not say why"]:
+        for problem in problems:
             click.echo(f"{refusal}: {problem}", err=True)
+        if lines := _lines({key: value for key, value in reply.items() if key not in ("ok", "problems")}):
+            click.echo("\n".join(lines))
+        elif not problems:
+            click.echo("ok")
     click.get_current_context().exit(0 if reply["ok"] else 1)
 
 

@@ -15,7 +15,7 @@ from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import ArtifactError, NameFormatError
 from blocker.lists import compile as compiling
-from blocker.lists.index import Index
+from blocker.lists.index import Index, Listed
 from blocker.policy import Action, Policy, Rule, Verdict
 from blocker.wire.constants import AAAA, A, type_from_text
 
@@ -94,7 +94,10 @@ def _index(found: Config, scratch: Path) -> Index:
         except ArtifactError:  # damaged, or not ours to read
             pass
     target = scratch / "lists.index"
-    compiling.build(compiling.gather(found.lists), target)
+    try:
+        compiling.build(compiling.gather(found.lists), target)
+    except OSError as error:
+        raise ArtifactError(f"{target}: cannot be written: {error}. Free some space, or set TMPDIR.") from error
     return Index.open(target)
 
 
@@ -104,9 +107,10 @@ def _explain(found: Config, index: Index, asked: str, client: _Address | None, q
     address = _address(asked)
     if address is None:
         name = _name(asked)
-        verdict, matches = policy.decide(who, index, name), list(index.find(name) or ())
+        verdict, listed = policy.decide(who, index, name), index.listed(name)
     else:
-        verdict, matches = policy.inspect_address(who, index, address.packed), [index.find_address(address.packed)]
+        verdict = policy.inspect_address(who, index, address.packed)
+        listed = tuple(Listed(rule, active=True) for rule in index.find_address(address.packed))
     blocked = verdict.action is not Action.PASSTHRU
     return Explanation(
         asked=asked,
@@ -115,8 +119,9 @@ def _explain(found: Config, index: Index, asked: str, client: _Address | None, q
         action=verdict.action.value,
         answer=_answer(found, verdict.action, qtype) if blocked else "",
         rule=verdict.rule,
-        others=tuple(_other(rule, who) for rules in matches for rule in rules if rule is not verdict.rule),
-        notes=tuple(_notes(verdict, who, address)),
+        others=tuple(_other(each, who) for each in listed if each.rule != verdict.rule),
+        notes=tuple(each.note for each in listed if each.note and each.rule == verdict.rule)
+        + tuple(_notes(verdict, who, address)),
     )
 
 
@@ -168,9 +173,12 @@ def _notes(verdict: Verdict, who: Policy, address: _Address | None) -> Iterator[
         yield "the upstream's answer is still inspected: an alias or address in it may be blocked"
 
 
-def _other(rule: Rule, who: Policy) -> str:
+def _other(listed: Listed, who: Policy) -> str:
+    rule = listed.rule
     treatment = who.apps.get(rule.app)
-    if treatment is None:
+    if not listed.active:
+        why = f"switched off: lists.switches.{rule.app}.{listed.switch}{': ' if listed.note else ''}{listed.note}"
+    elif treatment is None:
         why = f"group {who.group} does not block this app"
     elif rule.allow:
         why = "an exception"

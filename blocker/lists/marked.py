@@ -63,23 +63,24 @@ class Marked:
         return node, True
 
 
-def read(path: Path) -> Marked:
-    """Return the one document in the file at `path`; an empty file is None.
+def read(path: Path, name: str = "") -> Marked:
+    """Return the one document in the file at `path`, which messages call `name`; an empty file is None.
 
     Raises ListError with lines of `file:line: what and what to do`.
     """
+    name = name or str(path)
     try:
         if path.stat().st_size > MAX_SIZE:
-            raise ListError([f"{path}:1: the file is larger than {MAX_SIZE >> 20} MiB. Split it."])
+            raise ListError([f"{name}:1: the file is larger than {MAX_SIZE >> 20} MiB. Split it."])
         written = path.read_bytes()
     except OSError as error:
-        raise ListError([f"{path}: cannot be read: {error.strerror}. Check the path and its permissions."]) from error
+        raise ListError([f"{name}: cannot be read: {error.strerror}. Check the path and its permissions."]) from error
     try:
         text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = written.count(b"\n", 0, error.start) + 1
-        raise ListError([f"{path}:{line}: this is not UTF-8 text. Save the file as UTF-8."]) from error
-    return parse(text, str(path))
+        raise ListError([f"{name}:{line}: this is not UTF-8 text. Save the file as UTF-8."]) from error
+    return parse(text, name)
 
 
 def parse(text: str, name: str) -> Marked:

@@ -30,15 +30,12 @@ class Facts:
     problems: tuple[str, ...] = ()  # of the last reload
 
     def after(self, event: Mapping[str, Any], now: float) -> "Facts":
-        """Return the facts after a generation event at unix time `now`.
+        """Return the facts after a generation event at unix time `now`; it says what is in force, and any problems.
 
-        The first event tells what is in force as this process starts, and is no reload. A refused reload
-        changes nothing but its own count. Raises KeyError, TypeError or ValueError when it makes no sense.
+        The first event tells what is in force as this process starts, and is no reload. Raises KeyError,
+        TypeError, ValueError or AttributeError when the event makes no sense.
         """
         problems = tuple(str(problem) for problem in event["problems"])
-        duration = float(event["duration"])
-        if problems:
-            return replace(self, refused=self.refused + 1, last_duration=duration, problems=problems)
         return replace(
             self,
             heard=True,
@@ -47,8 +44,9 @@ class Facts:
             compiled=float(event["compiled"]),
             apps={app: App(int(said["entries"]), str(said["title"])) for app, said in event["apps"].items()},
             paths=tuple(str(path) for path in event["watch"]),
-            succeeded=self.succeeded + self.heard,
-            last_success=now,
-            last_duration=duration,
-            problems=(),
+            succeeded=self.succeeded + (self.heard and not problems),
+            refused=self.refused + (self.heard and bool(problems)),
+            last_success=self.last_success if problems else now,
+            last_duration=float(event["duration"]),
+            problems=problems,
         )

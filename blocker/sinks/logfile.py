@@ -10,7 +10,7 @@ import re
 import select
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -35,6 +35,7 @@ class Destination(ABC):
     _short: str  # why a write may come out shorter than asked for
 
     def __init__(self, name: str) -> None:
+        """Call the destination `name` in the operators' log."""
         self.name = name
         self.dropped = 0  # lines
         self._log = oplog.get("log")
@@ -59,11 +60,13 @@ class Destination(ABC):
         elif self._delay:
             self._succeeded()
 
+    @abstractmethod
     def reopen(self) -> None:
         """Look anew for the destination before the next write; others may have moved it."""
 
+    @abstractmethod
     def close(self) -> None:
-        """Let go of the destination."""
+        """Let go of the destination; the next write takes it up again."""
 
     @abstractmethod
     def _append(self, lines: Sequence[bytes], now: float) -> int:
@@ -91,11 +94,18 @@ class Stdout(Destination):
     _short = "nobody reads it, or its disk is full"
 
     def __init__(self, descriptor: int = _STDOUT) -> None:
+        """Write to `descriptor`."""
         super().__init__("stdout")
         self._descriptor = descriptor
         self._owed = b""  # the rest of a line whose beginning is out already
 
-    def _append(self, lines: Sequence[bytes], now: float) -> int:
+    def reopen(self) -> None:
+        """Go on: there is nothing to open."""
+
+    def close(self) -> None:
+        """Go on: it is not ours to close."""
+
+    def _append(self, lines: Sequence[bytes], now: float) -> int:  # noqa: ARG002 files need the time
         data = self._owed + b"".join(lines)
         at = self._put(data)
         torn = data[at - 1 : at] != b"\n"
@@ -127,6 +137,7 @@ class LogFile(Destination):
     _short = os.strerror(errno.ENOSPC)
 
     def __init__(self, path: Path, rotation: Rotation) -> None:
+        """Append to the file at `path`."""
         super().__init__(str(path))
         self._path = path
         self._rotation = rotation
@@ -208,20 +219,24 @@ class LogFile(Destination):
         return True
 
     def _new_name(self, now: float) -> Path:
-        stem = f"{self._path.name}.{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}"
-        name, number = stem, 0
-        while (target := self._path.with_name(name)).exists():
-            number += 1
-            name = f"{stem}.{number}"
-        return target
+        """Return a name that sorts after those of all rotated files, also of the same second."""
+        stem = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S}"
+        numbers = [number for found, number, _ in _rotated(self._path) if found == stem]
+        suffix = f".{max(numbers) + 1}" if numbers else ""
+        return self._path.with_name(f"{self._path.name}.{stem}{suffix}")
 
 
 def rotated(path: Path) -> list[Path]:
     """Return the rotated files of the log at `path`, the newest first."""
+    return [each for _, _, each in sorted(_rotated(path), reverse=True)]
+
+
+def _rotated(path: Path) -> Iterator[tuple[str, int, Path]]:
+    """Yield second, number within the second, and path of each rotated file."""
     pattern = re.compile(re.escape(path.name) + r"\.(\d{8}T\d{6})(?:\.(\d+))?")
-    found = [(match, each) for each in path.parent.iterdir() if (match := pattern.fullmatch(each.name))]
-    found.sort(key=lambda item: (item[0][1], int(item[0][2] or 0)), reverse=True)
-    return [each for _, each in found]
+    for each in path.parent.iterdir():
+        if match := pattern.fullmatch(each.name):
+            yield match[1], int(match[2] or 0), each
 
 
 def _born(path: Path, state: os.stat_result) -> float:

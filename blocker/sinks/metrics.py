@@ -20,14 +20,14 @@ from prometheus_client.core import (
 )
 
 import blocker
-from blocker.events import ENDINGS, Ending, Labels
+from blocker import events
+from blocker.events import ENDINGS, Labels
 from blocker.sinks import upstreams, workers
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
 from blocker.sinks.workers import Worker
 
 _COUNTERS: Final = (
-    (Word.CACHE_HITS, "blocker_cache_hits", "Queries answered from what upstreams said before."),
     (Word.CACHE_MISSES, "blocker_cache_misses", "Queries for which upstream was asked."),
     (Word.CACHE_EVICTED, "blocker_cache_evictions", "Cache entries that made room for others."),
     (Word.PREFETCHES, "blocker_cache_prefetches", "Cache entries that were asked for anew before their end."),
@@ -69,6 +69,7 @@ class Collector:
         """Yield all metrics."""
         yield from _tallies(self._regions)
         yield _durations(self._regions)
+        yield _cache_hits(self._regions)
         for word, name, text in _COUNTERS:
             yield CounterMetricFamily(name, text, value=self._sum(word))
         for word, name, text in _GAUGES:
@@ -80,7 +81,10 @@ class Collector:
             value=self._sum(Word.DROPPED) + self._dropped(),
         )
         yield from upstreams.collect(self._regions)
-        yield from _lists(self._facts())
+        facts = self._facts()
+        if facts.heard:
+            yield from _lists(facts)
+            yield from _reloads(facts)
         yield from _workers(workers.look(self._regions, self._clock()))
         yield _build()
 
@@ -100,7 +104,7 @@ def _tallies(regions: Iterable[Region]) -> Iterator[Metric]:
             responses[labels.rcode,] += count
         if labels.monitored:
             monitored[labels.app, labels.group, labels.trigger] += count
-        elif labels.app and labels.ending == Ending.BLOCKED:
+        elif labels.app and labels.ending == events.BLOCKED:
             blocked[labels.app, labels.group, labels.action, labels.trigger] += count
     yield _counter("blocker_queries", "Queries.", ("transport", "type"), queries)
     yield _counter("blocker_responses", "Answers sent to clients.", ("rcode",), responses)
@@ -135,14 +139,22 @@ def _durations(regions: Sequence[Region]) -> Metric:
         for bound, counts in zip(bounds, zip(*(counts for counts, _ in found), strict=True), strict=True):
             below += sum(counts)
             buckets.append((bound, float(below)))
-        metric.add_metric((str(ending),), buckets, sum(total for _, total in found))
+        metric.add_metric((ending,), buckets, sum(total for _, total in found))
     return metric
 
 
-def _malformed(regions: Sequence[Region]) -> Metric:
-    metric = CounterMetricFamily(
-        "blocker_malformed", "Packets that were no query we answer.", labels=("reason",)
+def _cache_hits(regions: Iterable[Region]) -> Metric:
+    """Count the endings, not Word.CACHE_HITS: the drain gives cached answers too, without asking the cache."""
+    cached = ENDINGS.index(events.CACHE)
+    return CounterMetricFamily(
+        "blocker_cache_hits",
+        "Queries answered from what upstreams said before.",
+        value=sum(sum(region.histogram(cached)[0]) for region in regions),
     )
+
+
+def _malformed(regions: Sequence[Region]) -> Metric:
+    metric = CounterMetricFamily("blocker_malformed", "Packets that were no query we answer.", labels=("reason",))
     for at, reason in enumerate(MALFORMED_REASONS, Word.MALFORMED):
         metric.add_metric((reason,), sum(region.words[at] for region in regions))
     return metric
@@ -157,6 +169,9 @@ def _lists(facts: Facts) -> Iterator[Metric]:
         "blocker_list_compiled_timestamp_seconds", "When the lists in force were compiled.", value=facts.compiled
     )
     yield InfoMetricFamily("blocker_lists", "The lists in force.", value={"digest": facts.digest})
+
+
+def _reloads(facts: Facts) -> Iterator[Metric]:
     reloads = CounterMetricFamily("blocker_reload", "Reloads of lists and configuration.", labels=("result",))
     reloads.add_metric(("success",), facts.succeeded)
     reloads.add_metric(("refused",), facts.refused)

@@ -28,7 +28,6 @@ def shown(log: Log) -> Shown:
     if log.clients is ClientPrivacy.TRUNCATE:
         return _truncated(log.truncate_v4, log.truncate_v6)
     if log.clients is ClientPrivacy.HASH:
-        assert log.hash_key_file is not None
         return _hashed(_key(log.hash_key_file))
     return _full
 
@@ -59,8 +58,10 @@ def _hashed(key: bytes) -> Shown:
     return hashed
 
 
-def _key(path: Path) -> bytes:
+def _key(path: Path | None) -> bytes:
     """Return the key in the file at `path`; a longer one than BLAKE2b takes goes in by its own hash."""
+    if path is None:
+        raise ConfigError(["log.hash_key_file: hashed client addresses need a key; name a file that holds one"])
     try:
         key = path.read_bytes()
     except OSError as error:

@@ -57,6 +57,8 @@ STATUS_TEXT = "generation  3\nworkers\n  pid 7, up yes\nlists\n  tiktok  54\nlas
         (["reload", "--json"], {"ok": False, "problems": ["x"]}, 1, '{"ok": false, "problems": ["x"]}\n', ""),
         (["status"], STATUS, 0, STATUS_TEXT, ""),
         (["status", "--json"], STATUS, 0, json.dumps(STATUS) + "\n", ""),
+        (["status"], {"ok": False, "generation": 3, "problems": ["worker 1: down"]}, 1, "generation  3\n",
+         "not well: worker 1: down\n"),
         (["status"], {"ok": False}, 1, "", "not well: the blocker does not say why\n"),
     ],
 )  # fmt: skip

@@ -27,9 +27,11 @@ def raising(error):
     def fail():
         raise error
 
-    group = Commands("blocker")
-    group.get_command = lambda ctx, name: fail
-    return group
+    class Failing(Commands):
+        def get_command(self, ctx, cmd_name):
+            return fail
+
+    return Failing("blocker")
 
 
 @pytest.mark.parametrize(

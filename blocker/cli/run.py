@@ -1,0 +1,34 @@
+"""`blocker run`: serve."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from blocker import config
+from blocker.cli.options import overrides, serving_options
+
+
+@click.command("run")
+@serving_options
+def commands(
+    path: Path | None,
+    listen: tuple[str, ...],
+    upstream: tuple[str, ...],
+    metrics: str | None,
+    lists: tuple[Path, ...],
+    workers: int | None,
+) -> None:
+    """Serve DNS, block what is listed, count and log every attempt.
+
+    No file is needed; options go before the file's own words. SIGHUP reads configuration and lists anew,
+    SIGTERM answers what is under way and ends, SIGUSR1 opens the log files anew.
+    """
+    from blocker.serve.supervisor import Supervisor  # noqa: PLC0415 (the servers' modules, for this command only)
+    from blocker.sinks import oplog  # noqa: PLC0415
+
+    over = overrides(listen=listen, upstream=upstream, metrics=metrics, lists=lists, workers=workers)
+    path = path.absolute() if path is not None else None
+    found = config.load(path, over)
+    oplog.configure(found.log)
+    sys.exit(Supervisor(path, over, found).run())

@@ -1,0 +1,170 @@
+"""Finds the lists that a configuration names and reads them: built-in ones first, then each folder by file name.
+
+A file of an operator's for an app that exists already ADDS its entries (and switches) to that app; title,
+reason and decisions stay those of the first. Two built-in files for one app are a mistake.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from blocker import __version__, names
+from blocker.config import Lists
+from blocker.errors import ListError, NameFormatError
+from blocker.lists import artifact, form, formats, marked, source
+from blocker.lists.formats import NamesFile
+from blocker.lists.source import AppList, Switch
+from blocker.names import Name
+
+BUILT_IN: Final = Path(__file__).parents[1] / "domain_lists"
+SHARED: Final = "shared.yaml"  # not an app: parents that many strangers share
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """All that the files of one app say together; `first` speaks for it."""
+
+    first: AppList | None  # None: only plain files
+    name: str
+    switches: Mapping[str, Switch]
+    loaded: bool  # not named in lists.disable
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that goes into one index."""
+
+    lists: tuple[AppList, ...]
+    files: tuple[NamesFile, ...]
+    apps: Mapping[str, App]
+    shared: tuple[Name, ...]
+    states: Mapping[str, bool]  # `app.switch` as set by the operator
+
+    def on(self, app: str, switch: str) -> bool:
+        """Tell whether entries with this switch (empty: none) are in force."""
+        if not switch:
+            return True
+        return self.states.get(f"{app}.{switch}", self.apps[app].switches[switch].default)
+
+
+def gather(lists: Lists, extra: Iterable[Path] = ()) -> Sources:
+    """Read every list that `lists` names, and the `extra` files or folders.
+
+    Raises ListError with the mistakes of all files.
+    """
+    problems: list[str] = []
+    found: list[AppList] = []
+    plain: list[NamesFile] = []
+    shared: list[Name] = []
+    for path, built_in in _paths(lists, extra, problems):
+        try:
+            if path.name == SHARED:
+                shared += read_shared(path)
+            elif path.suffix == ".yaml":
+                found.append(source.read(path, built_in=built_in))
+            else:
+                plain.append(formats.read(path))
+        except ListError as error:
+            problems += error.problems
+    apps = _apps(found, plain, frozenset(lists.disable), problems)
+    if problems:
+        raise ListError(problems)
+    return Sources(
+        tuple(each for each in found if apps[each.app].loaded),
+        tuple(each for each in plain if apps[each.app].loaded),
+        MappingProxyType(apps),
+        tuple(shared),
+        MappingProxyType(dict(lists.switches)),
+    )
+
+
+def fingerprint(lists: Lists) -> str:
+    """Return a text that is the same exactly when the same index would be compiled. Raises ListError."""
+    problems: list[str] = []
+    digest = hashlib.blake2b(digest_size=16)
+    for word in (__version__, str(artifact.VERSION), version("publicsuffixlist"), version("marisa-trie")):
+        digest.update(f"{word}\n".encode())
+    for word in (*(f"{switch}={on}" for switch, on in sorted(lists.switches.items())), *sorted(lists.disable)):
+        digest.update(f"{word}\n".encode())
+    for path, _ in _paths(lists, (), problems):
+        try:
+            content = hashlib.blake2b(path.read_bytes(), digest_size=16)
+        except OSError as error:
+            raise ListError([f"{path}: cannot be read: {error.strerror}. Check its permissions."]) from error
+        digest.update(f"{path}\n{content.hexdigest()}\n".encode())
+    if problems:
+        raise ListError(problems)
+    return digest.hexdigest()
+
+
+def watched(lists: Lists) -> tuple[Path, ...]:
+    """Return the folders whose files make up the lists, whether or not `lists.watch` asks to watch them."""
+    return ((BUILT_IN,) if lists.built_in else ()) + lists.directories
+
+
+def read_shared(path: Path) -> tuple[Name, ...]:
+    """Return the shared parents in the file at `path`. Raises ListError."""
+    document = marked.read(path)
+    problems: list[str] = []
+    page = form.top(document, problems)
+    page.expect(("shared",), ("shared",))
+    found: list[Name] = []
+    for each in page.forms("shared"):
+        each.expect(("value", "why"), ("value", "why"))
+        try:
+            found.append(names.hostname(each.text("value")))
+        except NameFormatError as error:
+            each.refuse(f"{error}. Fix the spelling or remove the line", "value")
+    if problems:
+        raise ListError(problems)
+    return tuple(found)
+
+
+def _paths(lists: Lists, extra: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, bool]]:
+    """Yield each file to read, and whether it ships with the product, always in the same order."""
+    folders = [(BUILT_IN, True)] if lists.built_in else []
+    for path, built_in in [*folders, *((each, False) for each in (*lists.directories, *extra))]:
+        if path.is_file():
+            if path.suffix in (".yaml", *formats.SUFFIXES):
+                yield path, built_in
+            else:
+                problems.append(f"{path}: a list's name ends with .yaml, .txt or .hosts. Rename the file.")
+            continue
+        try:
+            inside = sorted(each for each in path.iterdir() if not each.name.startswith("."))
+        except OSError as error:
+            problems.append(f"{path}: cannot be read: {error.strerror}. Check lists.directories and permissions.")
+            continue
+        for each in inside:
+            if each.suffix in (".yaml", *formats.SUFFIXES):
+                yield each, built_in
+            elif each.suffix == ".yml":  # a list that nobody notices is not loaded would be worse
+                problems.append(f"{each}: is not read, because lists end with .yaml. Rename or remove the file.")
+
+
+def _apps(
+    found: list[AppList], plain: list[NamesFile], disabled: frozenset[str], problems: list[str]
+) -> dict[str, App]:
+    apps: dict[str, App] = {}
+    for each in found:
+        known = apps.get(each.app)
+        if known and known.first and each.built_in and known.first.built_in:
+            problems.append(
+                f"{each.file}:1: app {each.app!r} is already in {known.first.file}. Put the entries into one file."
+            )
+        twice = sorted(set(known.switches) & set(each.switches)) if known else []
+        for name in twice:
+            problems.append(
+                f"{each.file}:{each.switches[name].line}: switch {name!r} is already declared for app {each.app!r}."
+                " Choose another name."
+            )
+        switches = {**(known.switches if known else {}), **each.switches}
+        first = known.first if known and known.first else each
+        apps[each.app] = App(first, each.app, MappingProxyType(switches), each.app not in disabled)
+    for file in plain:
+        apps.setdefault(file.app, App(None, file.app, MappingProxyType({}), file.app not in disabled))
+    return apps

@@ -1,0 +1,200 @@
+"""Looks names and addresses up in a compiled artifact; immutable, shared by all processes through the page cache.
+
+Answers what is listed, the most specific first. Must not decide what wins (policy.decide does) and must
+not hold an object per entry: rules are built when a name hits, and a bounded number is remembered.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import marisa_trie
+
+from blocker import names
+from blocker.lists import artifact, row
+from blocker.lists.artifact import Artifact, Part
+from blocker.lists.pattern import Pattern
+from blocker.names import Name
+from blocker.policy import Action, Rule, Scope
+
+_REMEMBERED: Final = 4096  # rules and patterns; full: forgotten all at once
+
+
+@dataclass(frozen=True, slots=True)
+class AppInfo:
+    """One app for people, metrics and policies."""
+
+    title: str
+    vendor: str
+    reason: str
+    reference: str  # id of the first decision that it rests on
+    category: str
+    quiet: bool
+    file: str
+    entries: int  # in force
+    switches: Mapping[str, bool]  # as they stand
+    loaded: bool  # False: named in lists.disable, known by name only
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry as `explain` shows it, in force or not."""
+
+    rule: Rule
+    active: bool
+    switch: str = ""
+    note: str = ""
+    role: str = ""
+    sources: tuple[str, ...] = ()
+    confidence: int | None = None
+
+
+class Index:
+    """The compiled lists."""
+
+    def __init__(self, checked: Artifact) -> None:
+        """Take an artifact that `artifact.open_checked` has checked; use `open`."""
+        about = json.loads(bytes(checked.parts[Part.ABOUT]))
+        self.digest = checked.digest
+        self.compiled = checked.compiled
+        self.apps: Mapping[str, AppInfo] = MappingProxyType({
+            app: AppInfo(**{**said, "switches": MappingProxyType(said["switches"])})
+            for app, said in about["apps"].items()
+        })  # fmt: skip
+        self._mapped = checked  # the trie reads from it as long as it lives
+        self._trie = marisa_trie.BinaryTrie().map(checked.parts[Part.TRIE])
+        self._prefixes = self._trie.prefixes
+        self._first = checked.parts[Part.FIRST].cast("I")
+        self._rows = checked.parts[Part.ROWS].cast("Q")
+        self._detail_at = checked.parts[Part.DETAIL_AT].cast("I")
+        self._details = checked.parts[Part.DETAILS]
+        self._files: list[tuple[str, str]] = about["files"]
+        self._starts = {int(size): [bytes.fromhex(start) for start, _ in some] for size, some in about["ranges"].items()}
+        self._held = {int(size): [tuple(held) for _, held in some] for size, some in about["ranges"].items()}
+        self._remembered_rules: dict[tuple[int, Name], Rule] = {}
+        self._remembered_patterns: dict[int, Pattern] = {}
+        self._floating = [(each, self._pattern(each)) for each in about["floating"]]
+        self._gate = _gate(pattern.needle for each, pattern in self._floating if not each & row.DISABLED)
+
+    @classmethod
+    def open(cls, path: Path) -> "Index":
+        """Open the artifact at `path`. Raises ArtifactError if it is missing, damaged or of another version."""
+        return cls(artifact.open_checked(path))
+
+    def find(self, name: Name) -> tuple[tuple[Rule, ...], ...]:
+        """Return the rules in force that match `name`: one tuple per listed name, the most specific first.
+
+        Patterns whose right end is not spelt out come last, together: they are weaker than any listed name.
+        """
+        # Almost every name is a miss, and pays for these two look-ups alone: 0.6 us.
+        keys = self._prefixes(name[::-1])
+        floating = self._gate(name)
+        if not keys and floating is None:
+            return ()
+        return tuple(
+            rules
+            for matching in self._matching(name, keys, floating=floating is not None)
+            if (rules := tuple(self._rule(each, where) for each, where in matching if not each & row.DISABLED))
+        )
+
+    def find_address(self, address: bytes) -> tuple[Rule, ...]:
+        """Return the rules whose range holds `address` (4 or 16 octets), the longest prefix first."""
+        at = bisect_right(self._starts[len(address)], address)
+        if not at or not (held := self._held[len(address)][at - 1]):
+            return ()
+        return tuple(self._rule(each, names.ROOT) for each in held)
+
+    def listed(self, name: Name) -> tuple[Listed, ...]:
+        """Return every entry that matches `name`, also those whose switch is off; the most specific first."""
+        return tuple(
+            self._listed(each, where)
+            for matching in self._matching(name, self._prefixes(name[::-1]), floating=True)
+            for each, where in matching
+        )
+
+    def _matching(self, name: Name, keys: list[bytes], *, floating: bool) -> Iterable[list[tuple[int, Name]]]:
+        """Yield the rows that match `name`, each with the name that it is listed under."""
+        borders = {len(upper) for upper in names.parents(name)} if keys else set()
+        for key in reversed(keys):
+            # A crafted label may hold a length octet and look like a border: names.is_below, all at once.
+            if len(key) in borders:
+                key_id = self._trie.key_id(key)
+                rows = self._rows[self._first[key_id] : self._first[key_id + 1]]
+                yield [(each, key[::-1]) for each in rows if self._covers(each, key, name)]
+        if floating:
+            yield [(each, names.ROOT) for each, pattern in self._floating if pattern.needle in name and pattern.matches(name)]
+
+    def _covers(self, each: int, key: bytes, name: Name) -> bool:
+        if each & row.EXACT:
+            return len(key) == len(name)
+        return not each & row.PATTERN or self._pattern(each).matches(name)
+
+    def _rule(self, each: int, name: Name) -> Rule:
+        """Return the rule of a row that is listed under `name`."""
+        rule = self._remembered_rules.get((each, name))
+        if rule is None:
+            rule = self._rule_of(each, name)
+            if len(self._remembered_rules) >= _REMEMBERED:
+                self._remembered_rules.clear()
+            self._remembered_rules[each, name] = rule
+        return rule
+
+    def _rule_of(self, each: int, name: Name) -> Rule:
+        file, number, flags = row.unpack(each)
+        shown, app = self._files[file]
+        said = self._detail(number) if flags & row.DETAILED else {}
+        about = self.apps[app]
+        return Rule(
+            app=app,
+            value=said.get("value") or names.to_text(name),
+            scope=Scope(said["scope"]) if said else (Scope.EXACT if flags & row.EXACT else Scope.SUFFIX),
+            allow=bool(flags & row.ALLOW),
+            source=f"{shown}:{said.get('line', number)}",
+            reference=about.reference,
+            reason=about.reason,
+            title=about.title,
+            answer=Action(said["answer"]) if "answer" in said else None,
+            guarded=bool(flags & row.GUARDED),
+            quiet=about.quiet,
+        )
+
+    def _listed(self, each: int, name: Name) -> Listed:
+        _, number, flags = row.unpack(each)
+        said = self._detail(number) if flags & row.DETAILED else {}
+        return Listed(
+            self._rule(each, name),
+            not flags & row.DISABLED,
+            said.get("switch", ""),
+            said.get("note", ""),
+            said.get("role", ""),
+            tuple(said.get("sources", ())),
+            said.get("confidence"),
+        )
+
+    def _detail(self, number: int) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(bytes(self._details[self._detail_at[number] : self._detail_at[number + 1]]))
+        return said
+
+    def _pattern(self, each: int) -> Pattern:
+        pattern = self._remembered_patterns.get(each)
+        if pattern is None:
+            pattern = Pattern.parse(self._detail(row.unpack(each).number)["value"])
+            if len(self._remembered_patterns) >= _REMEMBERED:
+                self._remembered_patterns.clear()
+            self._remembered_patterns[each] = pattern
+        return pattern
+
+
+def _gate(needles: Iterable[bytes]) -> Any:
+    """Return a function that tells quickly, by a match or None, whether any needle is in a name.
+
+    Needles that hold another one are left out: the shorter one lets their names through as well.
+    """
+    wanted = set(needles)
+    least = sorted(each for each in wanted if not any(other != each and other in each for other in wanted))
+    return re.compile(b"|".join(map(re.escape, least)) if least else rb"(?!)").search

@@ -1,0 +1,33 @@
+"""Address ranges, flattened: for each stretch of addresses, which entries hold it, the longest prefix first.
+
+Pure. Ranges that lie inside each other become stretches that do not, so that one bisection finds them all.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
+
+Stretch = tuple[bytes, tuple[int, ...]]  # where it starts, and the entries that hold it; it ends where the next starts
+
+
+def flatten(networks: Iterable[tuple[IPv4Network | IPv6Network, int]], size: int) -> list[Stretch]:
+    """Return the stretches of the `networks` whose addresses have `size` octets, from the lowest address up.
+
+    Each network comes with the number of its entry. A stretch without entries lies between two others.
+    """
+    open_at: dict[int, list[tuple[int, int]]] = {}
+    shut_at: dict[int, list[tuple[int, int]]] = {}
+    for network, entry in networks:
+        if network.max_prefixlen != size * 8:
+            continue
+        begin = int(network.network_address)
+        held = (-network.prefixlen, entry)  # sorts the longest prefix first, then as listed
+        open_at.setdefault(begin, []).append(held)
+        shut_at.setdefault(begin + network.num_addresses, []).append(held)
+    stretches: list[Stretch] = []
+    holding: set[tuple[int, int]] = set()
+    for border in sorted({*open_at, *shut_at}):
+        holding.difference_update(shut_at.get(border, ()))
+        holding.update(open_at.get(border, ()))
+        if border < 1 << size * 8:  # the highest address has nothing above it
+            stretches.append((border.to_bytes(size), tuple(entry for _, entry in sorted(holding))))
+    return stretches

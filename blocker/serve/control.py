@@ -1,0 +1,118 @@
+"""The process that keeps HTTP, logs and the control socket away from DNS: nothing that fails here stops an answer.
+
+    workers' journals -> drainer -> attempt log, query log
+    workers' counters -> /metrics, /readyz, status
+    control socket, changed files -> reload -> supervisor
+
+Started by the supervisor by fork, with its sockets already listening.
+"""
+
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import setproctitle
+
+from blocker.config import Config
+from blocker.errors import ConfigError
+from blocker.serve import commands
+from blocker.serve.commands import Console
+from blocker.serve.drain import Drainer
+from blocker.serve.httpd import Httpd, pages
+from blocker.serve.link import Link, Message
+from blocker.serve.watch import Watch
+from blocker.sinks import oplog
+from blocker.sinks.facts import Facts
+from blocker.sinks.metrics import Collector
+from blocker.sinks.querylog import QueryLog
+from blocker.sinks.region import Region
+
+_LAST_WORDS: Final = 5.0  # seconds the logs may take for what is left in the end
+
+
+def run(
+    regions: Sequence[Region],
+    config: Config,
+    supervisor: socket.socket,
+    http: socket.socket | None,
+    control: socket.socket,
+) -> int:
+    """Be the control process: the body of a forked child. Returns its exit status."""
+    setproctitle.setproctitle("blocker: control")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when: the workers' last words come first
+    try:
+        query_log = QueryLog(config.log)
+    except ConfigError as error:
+        for problem in error.problems:
+            oplog.get("control").error("cannot log", why=problem)
+        return 1
+    signal.signal(signal.SIGHUP, lambda *_: query_log.reopen())
+    return Control(regions, config, supervisor, query_log).serve(http, control)
+
+
+class Control:
+    """Everything the control process does, tied together."""
+
+    def __init__(
+        self, regions: Sequence[Region], config: Config, supervisor: socket.socket, query_log: QueryLog
+    ) -> None:
+        """Look at `regions`, and talk with the supervisor at the other end of `supervisor`."""
+        self._regions = regions
+        self._facts = Facts()
+        self._began = time.time()
+        self._log = oplog.get("control")
+        self._query_log = query_log
+        self._link = Link(supervisor)
+        self._drainer = Drainer(regions, query_log)
+        self._watch = Watch(self._changed) if config.lists.watch else None
+
+    def serve(self, http: socket.socket | None, control: socket.socket) -> int:
+        """Serve until the supervisor says stop, or is gone; then write what is left."""
+        self._drainer.start()
+        if http is not None:
+            collector = Collector(self._regions, lambda: self._facts, lambda: self._drainer.dropped)
+            Httpd(http, pages(collector, self._regions)).start()
+        Console(control, {"status": self._status, "reload": self._reload}).start()
+        if self._watch is not None:
+            self._watch.start()
+        for event in self._link.events():
+            if event["event"] == "stop":
+                break
+            self._hear(event)
+        if not self._drainer.end(_LAST_WORDS):
+            self._log.error("the logs did not take all that was left", dropped=self._drainer.dropped)
+            return 1
+        return 0
+
+    def _hear(self, event: Message) -> None:
+        if event["event"] == "generation":
+            self._hear_generation(event)
+        elif event["event"] == "reopen":
+            self._query_log.reopen()
+        else:
+            self._log.warning("the supervisor says something strange", said=str(event)[:200])
+
+    def _hear_generation(self, event: Message) -> None:
+        try:
+            self._facts = self._facts.after(event, time.time())
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self._log.error("the supervisor's words on a generation make no sense", why=repr(error))
+            return
+        if self._watch is not None:
+            self._watch.watch(self._facts.paths)
+
+    def _status(self) -> commands.Answer:
+        return commands.status(self._regions, self._facts, self._began, time.time(), time.monotonic_ns())
+
+    def _reload(self) -> commands.Answer:
+        return self._link.reload(commands.RELOAD)
+
+    def _changed(self, paths: list[str]) -> None:
+        """Have changed files read; the supervisor logs what comes of it."""
+        self._log.info("files changed; reloading", files=", ".join(paths[:5]) + (" ..." if len(paths) > 5 else ""))
+        reply = self._link.reload(commands.RELOAD)
+        if not reply.get("ok"):
+            self._log.warning("changed files are not in force", problems="; ".join(reply.get("problems", ())))

@@ -1,0 +1,67 @@
+"""Carries the journals of all workers into the logs, in a thread of its own: a log that blocks stops nobody."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from blocker.sinks import oplog
+from blocker.sinks.querylog import QueryLog
+from blocker.sinks.region import Region
+
+_PAUSE: Final = 0.05  # seconds between looks at the journals while they are short
+_BATCH: Final = 4096  # records per look and region, about 1 MB of lines
+_SAY_EVERY: Final = 60.0  # seconds
+
+
+class Drainer:
+    """Reads journals and writes logs until it is ended."""
+
+    def __init__(self, regions: Sequence[Region], log: QueryLog) -> None:
+        """Carry the journals of `regions` into `log`."""
+        self._regions = regions
+        self._log = log
+        self._lost = 0  # records that met a bug of ours
+        self._say_at = 0.0  # monotonic seconds
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="drainer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def end(self, timeout: float) -> bool:
+        """Write what is left, and tell whether that was done within `timeout` seconds."""
+        self._ending.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def dropped(self) -> int:
+        """Records that were read and not written."""
+        return self._log.dropped + self._lost
+
+    def drain(self) -> int:
+        """Carry one batch of each journal, and return the size of the largest."""
+        return max((self._carry(region) for region in self._regions), default=0)
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._ending.wait(pause):
+            pause = 0.0 if self.drain() >= _BATCH else _PAUSE
+        while self.drain():
+            pass
+        self._log.close()
+
+    def _carry(self, region: Region) -> int:
+        records = region.read(_BATCH)
+        if not records:
+            return 0
+        try:
+            self._log.write(records, time.time())
+        except Exception as error:  # a bug of ours must not end the log for good
+            self._lost += len(records)
+            if time.monotonic() >= self._say_at:
+                self._say_at = time.monotonic() + _SAY_EVERY
+                oplog.get("log").error("a bug of ours; events are dropped", dropped=self._lost, exc_info=error)
+        return len(records)
