@@ -13,7 +13,7 @@ from blocker import config, names, policy
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.clients import Clients
 from blocker.config import Config
-from blocker.errors import ArtifactError, NameFormatError
+from blocker.errors import ArtifactError, ConfigError, NameFormatError
 from blocker.lists import compile as compiling
 from blocker.lists.index import Index, Listed
 from blocker.policy import Action, Policy, Rule, Verdict
@@ -22,24 +22,18 @@ from blocker.wire.constants import AAAA, A, type_from_text
 _Address = IPv4Address | IPv6Address
 
 
-class _AddressType(click.ParamType):
-    name = "address"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> _Address:
-        try:
-            return ip_address(value)
-        except ValueError:
-            self.fail(f"{value!r} is not an IP address.", param, ctx)
+def _client(_ctx: click.Context, _option: click.Parameter, text: str | None) -> _Address | None:
+    try:
+        return None if text is None else ip_address(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not an IP address.") from error
 
 
-class _QueryType(click.ParamType):
-    name = "type"
-
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return value if isinstance(value, int) else type_from_text(value)
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
+def _qtype(_ctx: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    try:
+        return None if text is None else type_from_text(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +52,8 @@ class Explanation:
 
 @click.command("explain")
 @click.argument("name")
-@click.option("--client", type=_AddressType(), metavar="ADDR", help="Who asks; not said: a client in no group.")
-@click.option("--type", "qtype", type=_QueryType(), metavar="TYPE", help="What is asked for: A, AAAA, HTTPS, ...")
+@click.option("--client", callback=_client, metavar="ADDR", help="Who asks; not said: a client in no group.")
+@click.option("--type", "qtype", callback=_qtype, metavar="TYPE", help="What is asked for: A, AAAA, HTTPS, ...")
 @config_option
 @lists_option
 @json_option
@@ -80,6 +74,8 @@ def commands(
     found = config.load(path, overrides(lists=lists))
     with TemporaryDirectory(prefix="blocker-") as scratch:
         index = _index(found, Path(scratch))
+        if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
+            raise ConfigError(problems)  # the server would not serve this either
         explanation = _explain(found, index, name, client, qtype)
     click.echo(json.dumps(asdict(explanation)) if as_json else "\n".join(_lines(explanation)))
     ctx.exit(1 if explanation.verdict == "blocked" else 0)
@@ -119,7 +115,7 @@ def _explain(found: Config, index: Index, asked: str, client: _Address | None, q
         action=verdict.action.value,
         answer=_answer(found, verdict.action, qtype) if blocked else "",
         rule=verdict.rule,
-        others=tuple(_other(each, who) for each in listed if each.rule != verdict.rule),
+        others=tuple(_other(each, who, blocked=blocked) for each in listed if each.rule != verdict.rule),
         notes=tuple(each.note for each in listed if each.note and each.rule == verdict.rule)
         + tuple(_notes(verdict, who, address)),
     )
@@ -173,7 +169,7 @@ def _notes(verdict: Verdict, who: Policy, address: _Address | None) -> Iterator[
         yield "the upstream's answer is still inspected: an alias or address in it may be blocked"
 
 
-def _other(listed: Listed, who: Policy) -> str:
+def _other(listed: Listed, who: Policy, *, blocked: bool) -> str:
     rule = listed.rule
     treatment = who.apps.get(rule.app)
     if not listed.active:
@@ -185,7 +181,7 @@ def _other(listed: Listed, who: Policy) -> str:
     elif treatment.monitored:
         why = "only monitored"
     else:
-        why = "blocks it too"
+        why = "blocks it too" if blocked else "would block it, if nothing more specific allowed it"
     return f"{rule.app}: {rule.value} ({rule.scope}), {rule.source}: {why}"
 
 
@@ -199,9 +195,9 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         rows += [
             ("app", f"{rule.app} ({rule.title})" if rule.title else rule.app),
             ("entry", f"{rule.value} ({rule.scope}{', exception' if rule.allow else ''}), {rule.source}"),
-            ("reason", rule.reason),
-            ("legal", rule.reference),
         ]
+    if rule is not None and not rule.allow:
+        rows += [("reason", rule.reason), ("legal", rule.reference)]
     rows += [("also", other) for other in explanation.others]
     rows += [("note", note) for note in explanation.notes]
     for label, text in rows:

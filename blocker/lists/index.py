@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import marisa_trie
 
@@ -22,7 +22,10 @@ from blocker.lists.pattern import Pattern
 from blocker.names import Name
 from blocker.policy import Action, Rule, Scope
 
-_REMEMBERED: Final = 4096  # rules and patterns; full: forgotten all at once
+_REMEMBERED: Final = 4096  # names, rules, patterns; full: forgotten all at once
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Index:
         self._files: list[tuple[str, str]] = about["files"]
         self._starts = {int(size): [bytes.fromhex(start) for start, _ in some] for size, some in about["ranges"].items()}
         self._held = {int(size): [tuple(held) for _, held in some] for size, some in about["ranges"].items()}
+        self._remembered: dict[Name, tuple[tuple[Rule, ...], ...]] = {}
         self._remembered_rules: dict[tuple[int, Name], Rule] = {}
         self._remembered_patterns: dict[int, Pattern] = {}
         self._floating = [(each, self._pattern(each)) for each in about["floating"]]
@@ -96,11 +100,13 @@ class Index:
         floating = self._gate(name)
         if not keys and floating is None:
             return ()
-        return tuple(
-            rules
-            for matching in self._matching(name, keys, floating=floating is not None)
-            if (rules := tuple(self._rule(each, where) for each, where in matching if not each & row.DISABLED))
-        )
+        found = self._remembered.get(name)
+        if found is None:
+            matching = self._matching(name, keys, floating=floating is not None)
+            in_force = ([(each, where) for each, where in some if not each & row.DISABLED] for some in matching)
+            found = tuple(tuple(self._rule(each, where) for each, where in some) for some in in_force if some)
+            _remember(self._remembered, name, found)
+        return found
 
     def find_address(self, address: bytes) -> tuple[Rule, ...]:
         """Return the rules whose range holds `address` (4 or 16 octets), the longest prefix first."""
@@ -127,7 +133,9 @@ class Index:
                 rows = self._rows[self._first[key_id] : self._first[key_id + 1]]
                 yield [(each, key[::-1]) for each in rows if self._covers(each, key, name)]
         if floating:
-            yield [(each, names.ROOT) for each, pattern in self._floating if pattern.needle in name and pattern.matches(name)]
+            near = [(each, pattern) for each, pattern in self._floating if pattern.needle in name]
+            labels = tuple(names.labels(name)) if near else ()
+            yield [(each, names.ROOT) for each, pattern in near if pattern.matches_labels(labels)]
 
     def _covers(self, each: int, key: bytes, name: Name) -> bool:
         if each & row.EXACT:
@@ -139,9 +147,7 @@ class Index:
         rule = self._remembered_rules.get((each, name))
         if rule is None:
             rule = self._rule_of(each, name)
-            if len(self._remembered_rules) >= _REMEMBERED:
-                self._remembered_rules.clear()
-            self._remembered_rules[each, name] = rule
+            _remember(self._remembered_rules, (each, name), rule)
         return rule
 
     def _rule_of(self, each: int, name: Name) -> Rule:
@@ -184,10 +190,14 @@ class Index:
         pattern = self._remembered_patterns.get(each)
         if pattern is None:
             pattern = Pattern.parse(self._detail(row.unpack(each).number)["value"])
-            if len(self._remembered_patterns) >= _REMEMBERED:
-                self._remembered_patterns.clear()
-            self._remembered_patterns[each] = pattern
+            _remember(self._remembered_patterns, each, pattern)
         return pattern
+
+
+def _remember(memo: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+    if len(memo) >= _REMEMBERED:
+        memo.clear()
+    memo[key] = value
 
 
 def _gate(needles: Iterable[bytes]) -> Any:

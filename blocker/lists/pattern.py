@@ -73,7 +73,10 @@ class Pattern:
 
     def matches(self, name: Name) -> bool:
         """Tell whether `name` fits."""
-        labels = tuple(names.labels(name))
+        return self.matches_labels(tuple(names.labels(name)))
+
+    def matches_labels(self, labels: tuple[bytes, ...]) -> bool:
+        """Tell whether the name with these `labels` fits; for callers with many patterns and one name."""
         last = len(labels) - len(self.labels) - self.behind  # the right-most place where the pattern may begin
         if last < 0 or (last > 0 and not (self.front or self.behind)):
             return False

@@ -18,7 +18,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,51 +25,20 @@ import setproctitle
 
 from blocker import config as configuration
 from blocker.config import Config
-from blocker.errors import BlockerError, ProblemsError
-from blocker.serve import control, generation, sockets, worker
+from blocker.errors import ProblemsError
+from blocker.serve import control, preparer, sockets, worker
+from blocker.serve.preparer import Reload
+from blocker.serve.slot import Slot
 from blocker.serve.systemd import Systemd
 from blocker.sinks import oplog
 from blocker.sinks.region import Region, Word
 
 _STEP: Final = 0.25  # seconds between looks at pulses and clocks
-_SILENT: Final = 10.0  # seconds without a pulse after which a worker is aborted
-_KILL_AFTER: Final = 2.0  # seconds between abort (which leaves a traceback) and kill
 _PREPARE: Final = 120.0  # seconds a preparer may take
 _ADOPT: Final = 30.0  # seconds workers may take to adopt a generation
 _GRACE: Final = 8.0  # seconds workers may take to drain
-_RAPID: Final = 5  # deaths of one slot ...
-_RAPID_WITHIN: Final = 30.0  # ... within so many seconds, after which it is restarted ...
-_BACK_OFF: Final = 2.0  # ... only so many seconds later
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
-
-
-@dataclass(slots=True)
-class Slot:
-    """A place for a worker; the worker in it changes, its region and sockets stay."""
-
-    number: int
-    region: Region
-    share: worker.Sockets
-    pid: int = 0
-    channel: socket.socket | None = None
-    deaths: list[float] = field(default_factory=list)  # monotonic seconds
-    start_at: float = 0.0  # monotonic seconds; while there is no worker
-    aborted: float = 0.0  # monotonic seconds since it was told to abort
-
-
-@dataclass(slots=True)
-class Reload:
-    """A reload under way."""
-
-    pid: int  # of the preparer
-    pipe: socket.socket
-    deadline: float  # monotonic seconds
-    began: float
-    answer_to: int = 0  # requests of the control process that wait for the result
-    waiting: set[int] = field(default_factory=set)  # slots that have not adopted yet
-    prepared: dict[str, Any] | None = None
-    again: bool = False  # asked for once more meanwhile
 
 
 class Supervisor:
@@ -94,7 +62,10 @@ class Supervisor:
         self._reload: Reload | None = None
         self._ready = False
         self._stopping = False
+        self._stop_by = 0.0  # monotonic seconds
+        self._feed_at = 0.0  # monotonic seconds: when the watchdog wants its next sign of life
         self._status = 0
+        self._woken, self._waker = socket.socketpair()  # signals arrive as octets, so that they end a wait
 
     def run(self) -> int:
         """Serve until told to stop; return the exit status. Raises BlockerError when it cannot start."""
@@ -110,9 +81,8 @@ class Supervisor:
         control_path = configuration.control_socket(config)
         self._control_listener = sockets.listen_control(control_path)
         sockets.drop_privileges(config.process, [folder, control_path])
-        wakeup, self._wakeup = socket.socketpair()
         self._slots = [Slot(number, Region(), share) for number, share in enumerate(shares)]
-        self._catch_signals(wakeup)
+        self._catch_signals()
         try:
             self._current = self._prepare_first()
             gc.collect()
@@ -145,44 +115,32 @@ class Supervisor:
                 self._start_control()
         elif now >= self._stop_by:
             for slot in self._slots:
-                self._kill(slot, signal.SIGKILL)
+                slot.kill(signal.SIGKILL)
 
-    def _catch_signals(self, wakeup: socket.socket) -> None:
-        wakeup.setblocking(False)
-        self._wakeup.setblocking(False)
-        signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
-        self._wake = wakeup
+    def _catch_signals(self) -> None:
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         for number in _SIGNALS:
             signal.signal(number, lambda number, _frame: self._signals.add(number))
-        self._selector.register(self._wakeup, selectors.EVENT_READ, lambda sock: sock.recv(4096))
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda sock: sock.recv(4096))
 
     def _handle_signals(self) -> None:
         caught, self._signals = self._signals, set()
         if signal.SIGCHLD in caught:
             self._reap()
         if signal.SIGHUP in caught:
-            self._begin_reload(asked_by_control=False)
+            self._begin_reload()
         if signal.SIGUSR1 in caught:
             self._tell_control({"event": "reopen"})
         if caught & {signal.SIGTERM, signal.SIGINT}:
             self._stop()
 
     def _look_at_pulses(self, now: float) -> None:
-        lively = True
         for slot in self._slots:
-            if not slot.pid:
-                lively = False
-                continue
-            words = slot.region.words
-            ready = words[Word.READY] == 1
-            lively = lively and ready
-            if slot.aborted:
-                if now - slot.aborted >= _KILL_AFTER:
-                    self._kill(slot, signal.SIGKILL)
-            elif ready and not self._stopping and now - words[Word.PULSE] / 1e9 >= _SILENT:
-                self._log.error("worker is silent; aborting it", worker=slot.number, pid=slot.pid)
-                slot.aborted = now
-                self._kill(slot, signal.SIGABRT)
+            if not self._stopping and slot.check_pulse(now):
+                self._log.error("worker is silent; aborted it", worker=slot.number, pid=slot.pid)
+        lively = all(slot.ready for slot in self._slots)
         if lively and not self._ready:
             self._ready = True
             self._systemd.ready()
@@ -193,7 +151,7 @@ class Supervisor:
                 lists=len(self._current["apps"]),
                 metrics=str(self._config.metrics.listen or "none"),
             )
-        if lively and self._systemd.watchdog and now >= getattr(self, "_feed_at", 0.0):
+        if lively and self._systemd.watchdog and now >= self._feed_at:
             self._feed_at = now + self._systemd.watchdog
             self._systemd.alive()
 
@@ -204,7 +162,7 @@ class Supervisor:
         words = slot.region.words
         words[Word.READY] = 0
         words[Word.PULSE] = time.monotonic_ns()
-        pid = self._fork()
+        pid = _fork()
         if not pid:
             ours.close()
             self._become(
@@ -222,7 +180,7 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener = self._control_listener
         assert listener is not None
-        pid = self._fork()
+        pid = _fork()
         if not pid:
             ours.close()
             keep = (theirs, listener, *([self._http] if self._http else []))
@@ -235,11 +193,6 @@ class Supervisor:
         self._control_pid, self._control = pid, ours
         self._selector.register(ours, selectors.EVENT_READ, self._hear_control)
         self._tell_control({"event": "generation", "problems": [], **self._current})
-
-    def _fork(self) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        return os.fork()
 
     def _become(self, main: Callable[[], int], keep: tuple[socket.socket, ...]) -> None:
         """Be a child: forget the parent's ways and run `main`. Never returns."""
@@ -276,42 +229,24 @@ class Supervisor:
                     self._died(slot, code)
             if pid == self._control_pid:
                 self._control_pid = 0
-                self._drop_channel(self._control)
-                self._control = None
+                self._forget_control()
                 if not self._stopping:
                     self._log.error("control process died; starting another", status=code)
 
     def _died(self, slot: Slot, code: int) -> None:
-        was_ready = slot.region.words[Word.READY] == 1
-        slot.pid = 0
-        slot.region.words[Word.READY] = 0
-        self._drop_channel(slot.channel)
-        slot.channel = None
+        was_ready = slot.ready
+        slot.died(time.monotonic())
+        slot.hang_up(self._selector)
+        if self._reload is not None:
+            self._reload.waiting.discard(slot.number)
         if self._stopping:
             self._status = self._status or (1 if code else 0)
-            return
-        if not was_ready and not self._ready:
+        elif not was_ready and not self._ready:
             self._log.error("a worker died before it served; not starting", worker=slot.number, status=code)
             self._status = 1
             self._stop()
-            return
-        now = time.monotonic()
-        slot.deaths = [*[when for when in slot.deaths if now - when < _RAPID_WITHIN], now]
-        slot.start_at = now + _BACK_OFF if len(slot.deaths) >= _RAPID else now
-        slot.region.words[Word.RESTARTS] += 1
-        self._log.error("worker died; starting another", worker=slot.number, status=code)
-        if self._reload is not None:
-            self._reload.waiting.discard(slot.number)
-
-    def _drop_channel(self, channel: socket.socket | None) -> None:
-        if channel is not None:
-            self._selector.unregister(channel)
-            channel.close()
-
-    def _kill(self, slot: Slot, number: signal.Signals) -> None:
-        if slot.pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(slot.pid, number)
+        else:
+            self._log.error("worker died; starting another", worker=slot.number, status=code)
 
     def _gone(self) -> bool:
         return not any(slot.pid for slot in self._slots)
@@ -324,7 +259,7 @@ class Supervisor:
         self._systemd.stopping()
         self._log.info("stopping: answering what is under way")
         for slot in self._slots:
-            self._tell(slot, {"stop": True})
+            slot.tell({"stop": True})
 
     def _end_control(self) -> None:
         """Let the control process write what is left, and wait for it."""
@@ -343,9 +278,7 @@ class Supervisor:
         """Prepare the first generation and wait for it. Raises BlockerError with all problems."""
         self._number = int(time.time())
         reload = self._fork_preparer()
-        reload.pipe.setblocking(True)
-        said = _received(reload.pipe)
-        reload.pipe.close()
+        said = preparer.result(reload.pipe)
         os.waitpid(reload.pid, 0)
         if "problems" in said:
             raise ProblemsError(said["problems"])
@@ -354,32 +287,33 @@ class Supervisor:
     def _fork_preparer(self) -> Reload:
         ours, theirs = socket.socketpair()
         number = self._number
-        pid = self._fork()
+        pid = _fork()
         if not pid:
             ours.close()
-            self._become(lambda: _prepare(theirs, self._path, self._overrides, number), keep=(theirs,))
+            self._become(lambda: preparer.main(theirs, self._path, self._overrides, number), keep=(theirs,))
         theirs.close()
         now = time.monotonic()
         return Reload(pid, ours, now + _PREPARE, now)
 
-    def _begin_reload(self, *, asked_by_control: bool) -> None:
+    def _begin_reload(self, answers: int = 0) -> None:
+        """Read everything anew; `answers` requests of the control process wait for the result."""
         if self._stopping:
             return
-        if self._reload is None:
-            self._number += 1
-            self._systemd.reloading()
-            self._reload = self._fork_preparer()
-            self._selector.register(self._reload.pipe, selectors.EVENT_READ, self._hear_preparer)
-        else:
-            self._reload.again = True  # what is being read may be older than what was asked for
-        self._reload.answer_to += asked_by_control
+        if self._reload is not None:
+            self._reload.again = True
+            self._reload.answers_again += answers
+            return
+        self._number += 1
+        self._systemd.reloading()
+        self._reload = self._fork_preparer()
+        self._reload.answers = answers
+        self._selector.register(self._reload.pipe, selectors.EVENT_READ, self._hear_preparer)
 
     def _hear_preparer(self, pipe: socket.socket) -> None:
         reload = self._reload
         assert reload is not None
         self._selector.unregister(pipe)
-        said = _received(pipe)
-        pipe.close()
+        said = preparer.result(pipe)
         if "problems" in said:
             self._end_reload(said["problems"])
             return
@@ -389,7 +323,7 @@ class Supervisor:
         for slot in self._slots:
             if slot.channel is not None:
                 reload.waiting.add(slot.number)
-                self._tell(slot, {"adopt": said["path"]})
+                slot.tell({"adopt": said["path"]})
 
     def _hear_worker(self, slot: Slot, channel: socket.socket) -> None:
         try:
@@ -397,15 +331,13 @@ class Supervisor:
         except BlockingIOError:
             return
         if not message:  # it is dying: SIGCHLD comes next
-            self._selector.unregister(channel)
-            channel.close()
-            slot.channel = None
+            slot.hang_up(self._selector)
             return
         said = json.loads(message)
         if self._reload is not None and self._reload.prepared is not None:
             if "refused" in said:
                 self._log.error("worker cannot adopt; replacing it", worker=slot.number, why=said["why"])
-                self._kill(slot, signal.SIGTERM)
+                slot.kill(signal.SIGTERM)
             self._reload.waiting.discard(slot.number)
 
     def _look_at_reload(self, now: float) -> None:
@@ -429,25 +361,32 @@ class Supervisor:
         else:
             self._log.info("reloaded", generation=self._current["number"], seconds=round(duration, 3))
         self._tell_control({**self._current, "event": "generation", "problems": problems, "duration": duration})
-        for _ in range(reload.answer_to):
-            self._tell_control({"ok": not problems, "problems": problems, "generation": self._current["number"],
-                                "digest": self._current["digest"], "seconds": round(duration, 3)})  # fmt: skip
+        answer = {
+            "ok": not problems,
+            "problems": problems,
+            "generation": self._current["number"],
+            "digest": self._current["digest"],
+            "seconds": round(duration, 3),
+        }
+        for _ in range(reload.answers):
+            self._tell_control(answer)
         if not self._stopping:
             self._systemd.ready()
         if reload.again:
-            self._begin_reload(asked_by_control=False)
+            self._begin_reload(reload.answers_again)
 
     # Talking.
-
-    def _tell(self, slot: Slot, message: Mapping[str, object]) -> None:
-        if slot.channel is not None:
-            with contextlib.suppress(OSError):  # dying: SIGCHLD comes next
-                slot.channel.send(json.dumps(message).encode())
 
     def _tell_control(self, message: Mapping[str, object]) -> None:
         if self._control is not None:
             with contextlib.suppress(OSError):
                 self._control.send(json.dumps(message).encode() + b"\n")
+
+    def _forget_control(self) -> None:
+        if self._control is not None:
+            self._selector.unregister(self._control)
+            self._control.close()
+            self._control = None
 
     def _hear_control(self, channel: socket.socket) -> None:
         try:
@@ -455,34 +394,13 @@ class Supervisor:
         except BlockingIOError:
             return
         if not message:
-            self._selector.unregister(channel)
-            channel.close()
-            self._control = None
+            self._forget_control()
         elif json.loads(message).get("command") == "reload":
-            self._begin_reload(asked_by_control=True)
+            self._begin_reload(answers=1)
 
 
-def _prepare(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object], number: int) -> int:
-    """Be a preparer: write what came of it, good or bad, into `pipe` as one JSON object."""
-    setproctitle.setproctitle("blocker: preparer")
-    said: dict[str, object]
-    try:
-        said = generation.prepare(path, overrides, number)
-    except ProblemsError as error:
-        said = {"problems": list(error.problems)}
-    except (BlockerError, OSError, MemoryError) as error:
-        said = {"problems": [str(error) or type(error).__name__]}
-    pipe.sendall(json.dumps(said).encode())
-    return 0
-
-
-def _received(pipe: socket.socket) -> dict[str, Any]:
-    """Return what a preparer wrote; nothing means that it died."""
-    pipe.setblocking(True)
-    parts = []
-    while part := pipe.recv(65536):
-        parts.append(part)
-    if not parts:
-        return {"problems": ["the process that reads the lists died: see the log above, and the machine's memory"]}
-    found: dict[str, Any] = json.loads(b"".join(parts))
-    return found
+def _fork() -> int:
+    """Fork; what is still to be written is written once."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return os.fork()

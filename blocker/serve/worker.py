@@ -58,6 +58,7 @@ class Worker:
         self._loop = loop
         self._region = region
         self._channel = channel
+        self._workers = workers
         self._log = oplog.get("worker")
         self._shown: dict[str, float] = {}
         region.report = self._show
@@ -126,7 +127,7 @@ class Worker:
             assert isinstance(exchange.peer, Connection)
             exchange.peer.reply(exchange)
         elif exchange.answer is not None:
-            drain, peer = exchange.peer  # type: ignore[misc]
+            drain, peer = exchange.peer
             self._replies[drain].append((exchange.answer, peer))
 
     def _flush(self) -> None:
@@ -179,7 +180,7 @@ class Worker:
         if generation.servers != former.servers or generation.config.upstream != former.config.upstream:
             old, self._resolver = self._resolver, self._new_resolver()
             old.retire()
-        self._cache.limits = generation.cache_limits(self._generation.workers)
+        self._cache.limits = generation.cache_limits(self._workers)
         self._listener.limits = generation.config.limits
         self._region.words[Word.GENERATION] = generation.number
         self._say({"adopted": path})

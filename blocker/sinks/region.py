@@ -201,7 +201,7 @@ class Region:
             count = self._cells[cell * (CELL_SIZE // WORD)]
             size = int.from_bytes(self.view[start + WORD : start + WORD + 2], "little")
             text = bytes(self.view[start + WORD + 2 : start + WORD + 2 + size]).decode()
-            labels = Labels(*text.split("\t")) if text else Labels("other", "other", "other", "local")
+            labels = Labels._make(text.split("\t")) if text else Labels("other", "other", "other", "local")
             yield cell, labels, count
 
     def histogram(self, ending: int) -> tuple[list[int], float]:

@@ -7,7 +7,6 @@ from click.testing import CliRunner
 
 from blocker.cli import blocker
 
-
 EXAMPLES = sorted((Path(__file__).parents[2] / "deploy/examples").glob("*.yaml"))
 
 

@@ -5,7 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from blocker import config
 from blocker.cli import blocker
+from blocker.lists import compile as compiling
+from blocker.serve.generation import compiled
 
 LIST = """\
 app: tiktok
@@ -64,7 +67,7 @@ def explain(tmp_path):
         (["tiktok.com", "--client", "192.0.2.17"], 0, ["monitored", "tiktok.yaml:15", "group press only monitors"]),
         (["tiktok.com", "--client", "192.0.2.33"], 0, ["allowed", "also    tiktok: tiktok.com (suffix)",
                                                        "group guests does not block this app"]),
-        (["help.tiktok.com"], 0, ["allowed", "help.tiktok.com (exact, exception)", "tiktok.yaml:16", "blocks it too"]),
+        (["help.tiktok.com"], 0, ["allowed", "help.tiktok.com (exact, exception)", "tiktok.yaml:16", "would block it, if"]),
         (["nottiktok.com"], 0, ["allowed", "no list entry applies to it", "may be blocked"]),
         (["pangle.example"], 0, ["allowed", "tiktok.yaml:17", "tiktok.pangle"]),  # listed, but switched off
         (["203.0.113.9"], 1, ["blocked", "203.0.113.0/24 (cidr)", "tiktok.yaml:18", "inside answers"]),
@@ -86,6 +89,25 @@ def test_json(explain):
     assert said["verdict"] == "blocked"
     assert said["rule"]["source"].endswith("tiktok.yaml:15")
     assert said["rule"]["reference"] == "ca-tbs-2023-02-27"
+
+
+def test_a_configuration_that_would_not_be_served_explains_nothing(explain, tmp_path):
+    (tmp_path / "b.yaml").write_text(CONFIG + "unlisted: {actions: {tictoc: drop}}\n")
+    result = explain("tiktok.com")
+    assert result.exit_code == 2
+    assert "b.yaml:7: unlisted.actions.tictoc: there is no app 'tictoc'" in result.stderr
+
+
+def test_the_compiled_index_is_used_if_there_is_one(explain, tmp_path, monkeypatch):
+    found = config.load(tmp_path / "b.yaml")
+    (tmp_path / "state").mkdir()
+    path, _ = compiled(found, tmp_path / "state")
+    monkeypatch.setattr(compiling, "build", None)  # must not be needed
+    assert explain("tiktok.com").exit_code == 1
+    monkeypatch.undo()
+    path.write_bytes(b"damaged")
+    assert explain("tiktok.com").exit_code == 1
+    assert path.read_bytes() == b"damaged"  # the server's to mend
 
 
 def test_nothing_is_left_behind(explain, tmp_path):

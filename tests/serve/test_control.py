@@ -64,6 +64,7 @@ class Running:
         self.supervisor, theirs = socket.socketpair(socket.AF_UNIX, kind)
         self.supervisor.settimeout(LIMIT)
         self.output = folder / "stdout"
+        self.output.touch()
         self.pid = os.fork()
         if not self.pid:
             self._be_the_child(config, theirs, http, console)
@@ -391,16 +392,19 @@ def test_termination_is_the_supervisors_to_say(start: Start) -> None:
 @pytest.mark.parametrize("how", ["signal", "event"])
 def test_reopening_for_others_rotation(start: Start, tmp_path: Path, how: str) -> None:
     running = start(log={"attempts": tmp_path / "attempts"})
-    running.regions[0].journal(ATTEMPT, 1.7e9, b"\xc0\x00\x02\x01", b'"n":1')
+    running.regions[0].journal(ATTEMPT, time.time(), b"\xc0\x00\x02\x01", b'"n":1')
     eventually((tmp_path / "attempts").exists)
+    (tmp_path / "attempts").rename(tmp_path / "moved")
     if how == "signal":
         os.kill(running.pid, signal.SIGHUP)
     else:
         running.tell({"event": "reopen"})
-    running.regions[0].journal(ATTEMPT, 1.7e9, b"\xc0\x00\x02\x01", b'"n":2')
+    running.regions[0].journal(ATTEMPT, time.time(), b"\xc0\x00\x02\x01", b'"n":2')
     running.tell({"event": "stop"})
     assert running.ended() == 0
-    assert len((tmp_path / "attempts").read_bytes().splitlines()) == 2
+    assert [b'"n":1' in (tmp_path / "moved").read_bytes(), b'"n":2' in (tmp_path / "attempts").read_bytes()] == [
+        True
+    ] * 2
 
 
 def test_a_blocked_log_stops_nothing_else(start: Start, tmp_path: Path) -> None:

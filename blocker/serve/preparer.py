@@ -1,0 +1,60 @@
+"""The process that reads configuration and lists anew: started, awaited, heard. Lives for seconds.
+
+What it finds, good or bad, comes back over a pipe as one JSON object; that it died is an answer too.
+"""
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import setproctitle
+
+from blocker.errors import BlockerError, ProblemsError
+from blocker.serve import generation
+
+DIED = "the process that reads the lists died: see the log above, and the machine's memory"
+
+
+@dataclass(slots=True)
+class Reload:
+    """A reload under way."""
+
+    pid: int  # of the preparer
+    pipe: socket.socket
+    deadline: float  # monotonic seconds
+    began: float
+    answers: int = 0  # requests of the control process that wait for its result
+    waiting: set[int] = field(default_factory=set)  # slots that have not adopted yet
+    prepared: dict[str, Any] | None = None
+    again: bool = False  # asked for once more meanwhile: what is being read may be older than what was asked for
+    answers_again: int = 0
+
+
+def main(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object], number: int) -> int:
+    """Be the preparer of generation `number`: the body of a forked process. Returns its exit status."""
+    setproctitle.setproctitle("blocker: preparer")
+    said: dict[str, object]
+    try:
+        said = generation.prepare(path, overrides, number)
+    except ProblemsError as error:
+        said = {"problems": list(error.problems)}
+    except (BlockerError, OSError, MemoryError) as error:
+        said = {"problems": [str(error) or type(error).__name__]}
+    pipe.sendall(json.dumps(said).encode())
+    return 0
+
+
+def result(pipe: socket.socket) -> dict[str, Any]:
+    """Return what a preparer said: a generation as `generation.prepare` describes it, or its `problems`."""
+    pipe.setblocking(True)
+    parts = []
+    while part := pipe.recv(65536):
+        parts.append(part)
+    pipe.close()
+    if not parts:
+        return {"problems": [DIED]}
+    said: dict[str, Any] = json.loads(b"".join(parts))
+    return said

@@ -1,0 +1,236 @@
+"""Plays each tests/scenarios/*.yaml against the whole core: line, cache, fast table, policies. README.md is the format.
+
+No socket and no clock: the client is this file, the upstream is what the scenario says, seconds pass when told to.
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.rdatatype
+import pytest
+
+from blocker.answer import BLOCK_EDE, Wording, aged
+from blocker.cache import Cache, Limits
+from blocker.clients import Clients
+from blocker.config import Config
+from blocker.errors import WireError
+from blocker.events import ATTEMPT
+from blocker.fast import Fast
+from blocker.line import Line
+from blocker.lists import marked
+from blocker.policy import Action
+from blocker.upstream.exchange import message, question_of
+from blocker.wire.constants import NOERROR, NXDOMAIN, SERVFAIL
+from blocker.wire.response import scan
+from tests.oracle import Journal, Table, ask, heard, lines, rule, said
+
+HERE = Path(__file__).parent
+START = 1_000_000.0  # monotonic seconds
+SCENARIOS = sorted(HERE.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_scenario(path):
+    document = marked.read(path)
+    play = Play(document.data)
+    for number, step in enumerate(document.data["steps"]):
+        ((word, what),) = step.items()
+        place = f"{path.name}:{document.line(('steps', number))}"
+        getattr(play, f"do_{word}")(what, place)
+
+
+def test_every_scenario_says_what_it_shows():
+    titles = [marked.read(path).data["title"] for path in SCENARIOS]
+    assert len(titles) == len(set(titles)) >= 25
+
+
+class Play:
+    """One scenario on its way."""
+
+    def __init__(self, data):
+        assert set(data) <= {"title", "why", "config", "lists", "steps"}, set(data)
+        self.config = Config.model_validate(data.get("config") or {})
+        self.now = START
+        self.cache = Cache(limits(self.config))
+        self.fast = Fast()
+        self.journal = Journal()
+        self.script = "silence"
+        self.line = Line(Table(), self.cache, self.fast, wording(self.config), self.journal, ATTEMPT)
+        self.do_lists(data.get("lists") or {}, "")
+        self.heard = self.saw = self.wire = self.packet = None
+        self.logged = []
+
+    # The steps.
+
+    def do_lists(self, lists, _place):
+        """From now on these lists are in force."""
+        rules = [each for app, said in lists.items() for each in rules_of(app, said or {})]
+        self.clients = Clients(self.config, lists)
+        self.line.adopt(Table(*rules), self.line.wording)
+
+    def do_upstream(self, script, _place):
+        """From now on the upstream says this."""
+        self.script = script
+
+    def do_after(self, seconds, _place):
+        """Time passes."""
+        self.now += seconds
+
+    def do_ask(self, what, _place):
+        """A client asks; what it hears, what upstream saw and what was logged is kept for `expect`."""
+        what = dict(what)
+        client = ip_address(what.pop("client", "198.51.100.1")).packed
+        transport = what.pop("transport", "udp")
+        edns = what.pop("edns", True)
+        self.packet = ask(
+            what.pop("name"),
+            what.pop("type", "A"),
+            qclass=what.pop("class", "IN"),
+            flags=what.pop("flags", "RD"),
+            do=what.pop("do", False),
+            size=what.pop("size", 1232),
+            version=what.pop("version", 0),
+            edns=edns,
+        )
+        assert not what, what
+        self.saw = None
+        self.logged = self.journal.lines = []
+        self.wire = self.exchanged(client, transport)
+        self.heard = heard(self.wire)
+
+    def do_expect(self, expected, place):
+        """Compare what happened with what is expected."""
+        seen = self.seen()
+        for key, value in expected.items():
+            assert key in seen, f"{place}: 'expect' does not know {key!r}"
+            assert seen[key] == comparable(key, value), f"{place}: {key}"
+
+    def do_expect_text(self, text, place):
+        """The client can read this in the extended error."""
+        assert text in self.heard.text, f"{place}: {self.heard.text!r}"
+
+    def seen(self):
+        """Return what happened since the last `ask`."""
+        assert len(self.logged) <= 1
+        log = self.logged[0][1].decode() if self.logged else "nothing"
+        return {
+            "rcode": self.heard.rcode,
+            "flags": self.heard.flags,
+            "answer": self.heard.answer,
+            "authority": self.heard.authority,
+            "additional": self.heard.additional,
+            "ede": self.heard.ede,
+            "edns": self.heard.edns,
+            "do": self.heard.do,
+            "upstream": self.saw or "nothing",
+            "log": marked.parse("{" + log.replace('":', '": ') + "}", "log").data if self.logged else "nothing",
+            "kept": len(self.cache),
+        }
+
+    # One exchange, as the worker and the resolver would go through it.
+
+    def exchanged(self, client, transport):
+        policy = self.clients.policy_for(client)
+        second = int(self.now)
+        given = self.fast.by_address.get(client, {}).get(self.packet[2:]) if transport == "udp" else None
+        if given is not None and given.expires > second:
+            self.journal.give(given)
+            return self.packet[:2] + aged(given.answer, given.ttl_offsets, second - given.stored)
+        self.fast.remember(client, policy)
+        exchange = self.line.open(self.packet, policy, client, transport, self.now)
+        if exchange.wanted or exchange.refresh:
+            response = self.upstream_says(exchange.query)
+            self.line.keep(exchange.query, response, self.now)
+            if exchange.wanted:
+                self.line.finish(exchange, response, self.now)
+        assert not self.journal.bugs, self.journal.bugs
+        return self.check_answer(exchange.answer, transport)
+
+    def upstream_says(self, query):
+        packet = message(4711, query, question_of(query))
+        self.saw = question_text(packet)
+        if self.script == "silence":
+            return None
+        script = {"rcode": "SERVFAIL"} if self.script == "SERVFAIL" else self.script
+        script = {"answer": script} if isinstance(script, str) else dict(script)
+        ede = [(script.pop("ede"), "")] if "ede" in script else ()
+        wire = said(packet, script.pop("answer", ""), ede=ede, **script)
+        try:
+            response = scan(wire, len(query.qname) + 16, query.qtype)
+        except WireError:
+            return None
+        return response if response.rcode in (NOERROR, NXDOMAIN, SERVFAIL) else None
+
+    def check_answer(self, wire, transport):
+        """What holds for every answer: the client's id, its spelling, its size."""
+        if wire is not None:
+            query = dns.message.from_wire(self.packet)
+            limit = 65535 if transport == "tcp" else max(512, min(query.payload or 512, 1232))
+            assert len(wire) <= limit
+            assert wire[:2] == self.packet[:2]
+            for question in dns.message.from_wire(wire).question:
+                assert question.name.to_text() == query.question[0].name.to_text()
+        return wire
+
+
+def rules_of(app, said):
+    """Return the rules of one inline list: `block` and `allow` entries, texts or mappings with `value`."""
+    about = {key: said[key] for key in ("title", "reason", "reference", "quiet") if key in said}
+    number = 0
+    for kind in ("block", "allow"):
+        for entry in said.get(kind) or ():
+            number += 1
+            entry = {"value": entry} if isinstance(entry, str) else dict(entry)
+            value, answer = entry.pop("value"), entry.pop("answer", None)
+            yield rule(
+                value, app, allow=kind == "allow", line=number, answer=Action(answer) if answer else None, **entry, **about
+            )
+
+
+def question_text(packet):
+    """Return what the upstream saw: `name TYPE FLAGS`."""
+    query = dns.message.from_wire(packet)
+    (question,) = query.question
+    words = [word for word in ("RD", "AD", "CD") if query.flags & dns.flags.from_text(word)]
+    assert not query.options, "options of the client's must not leave"
+    return " ".join((
+        question.name.to_text(omit_final_dot=True), dns.rdatatype.to_text(question.rdtype), *words,
+        *(["DO"] if query.ednsflags & dns.flags.DO else []),
+    ))  # fmt: skip
+
+
+def comparable(key, value):
+    """Return an expected value in the form of what was seen."""
+    if key in ("answer", "authority", "additional"):
+        return lines(value or "")
+    if key == "flags":
+        return set(value.split())
+    if key == "ede":
+        return [] if value == "nothing" else value if isinstance(value, list) else [value]
+    return value
+
+
+def limits(config):
+    """Return the whole cache for one worker."""
+    cache = config.cache
+    return Limits(
+        cache.size << 20, cache.min_ttl, cache.max_ttl, cache.max_negative_ttl, cache.failure_ttl, cache.stale_for,
+        cache.prefetch,
+    )  # fmt: skip
+
+
+def wording(config):
+    """Return how answers are worded."""
+    answers = config.answers
+    return Wording(
+        tuple(address.packed for address in answers.sinkhole_v4),
+        tuple(address.packed for address in answers.sinkhole_v6),
+        answers.ttl,
+        config.cache.stale_ttl,
+        BLOCK_EDE[answers.ede],
+        answers.contact,
+        answers.version,
+        int(config.limits.tcp_idle * 10),
+    )

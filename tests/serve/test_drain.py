@@ -1,0 +1,70 @@
+"""What carries journals into logs."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from blocker.config import Log
+from blocker.events import ATTEMPT
+from blocker.serve import drain
+from blocker.serve.drain import Drainer
+from blocker.sinks.querylog import QueryLog
+from blocker.sinks.region import Region
+
+V4 = b"\xc0\x00\x02\x01"
+
+
+def filled(count: int) -> Region:
+    """Return a region with `count` records."""
+    region = Region()
+    for number in range(count):
+        region.journal(ATTEMPT, 1.7e9, V4, b'"n":%d' % number)
+    return region
+
+
+def test_each_look_takes_a_bounded_batch_of_each_journal(tmp_path: Path) -> None:
+    drainer = Drainer([filled(5000), filled(10), Region()], QueryLog(Log(attempts=tmp_path / "a")))
+    assert [drainer.drain() for _ in range(3)] == [4096, 904, 0]
+
+
+def test_without_workers_or_records_there_is_nothing_to_do() -> None:
+    assert Drainer([], QueryLog(Log())).drain() == 0
+
+
+def test_journals_are_emptied_even_if_no_log_is_wanted() -> None:
+    region = filled(10)
+    Drainer([region], QueryLog(Log(attempts="off"))).drain()
+    assert region.read() == []
+
+
+def test_a_bug_costs_records_not_the_log(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    log = QueryLog(Log(attempts="off"))
+    drainer = Drainer([filled(10), filled(5)], log)
+    monkeypatch.setattr(log, "_destinations", [(ATTEMPT, None)])
+    drainer.drain()
+    assert drainer.dropped == 15
+    assert capfd.readouterr().err.count("a bug of ours") == 1
+
+
+def test_a_log_that_nobody_reads_does_not_keep_it_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    log = QueryLog(Log())
+    monkeypatch.setattr(log._destinations[0][1], "_descriptor", writer)
+    drainer = Drainer([filled(4096)], log)
+    drainer.start()
+    assert not drainer.end(0.2)
+    os.close(reader)  # its write fails, and the thread goes
+    drainer._thread.join()
+    os.close(writer)
+
+
+def test_in_the_end_everything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "_PAUSE", 60.0)  # so that only the end makes it look again
+    region = filled(0)
+    drainer = Drainer([region], QueryLog(Log(attempts=tmp_path / "a")))
+    drainer.start()
+    for number in range(10_000):
+        region.journal(ATTEMPT, 1.7e9, V4, b'"n":%d' % number)
+    assert drainer.end(10)
+    assert sum(len(each.read_bytes().splitlines()) for each in tmp_path.iterdir()) == 10_000
