@@ -202,11 +202,13 @@ def _assemble(
     return b"".join((packet[:2], header[2:], question, sections, opt))
 
 
-_SOA_DATA: Final = b"".join((
-    names.from_text("blocker.invalid"),
-    names.from_text("hostmaster.blocker.invalid"),
-    Struct("!LLLL").pack(1, 3600, 600, 86400),  # serial, refresh, retry, expire: nobody transfers this zone
-))
+_SOA_DATA: Final = b"".join(
+    (
+        names.from_text("blocker.invalid"),
+        names.from_text("hostmaster.blocker.invalid"),
+        Struct("!LLLL").pack(1, 3600, 600, 86400),  # serial, refresh, retry, expire: nobody transfers this zone
+    )
+)
 
 
 def _soa(qclass: int, ttl: int) -> bytes:

@@ -19,7 +19,7 @@ class Clients:
 
     def __init__(self, config: Config, apps: Mapping[str, object]) -> None:
         """Take the groups of `config`; `apps` are the ids of all lists that are loaded."""
-        self.unlisted = _policy(config, UNLISTED, config.unlisted, {app: False for app in apps})
+        self.unlisted = _policy(config, UNLISTED, config.unlisted, dict.fromkeys(apps, False))
         self.policies: dict[str, Policy] = {UNLISTED: self.unlisted}
         self._prefixes: dict[int, list[tuple[int, dict[int, Policy]]]] = {4: [], 16: []}
         found: dict[tuple[int, int], dict[int, Policy]] = {}
@@ -49,9 +49,9 @@ def _shift(network: IPv4Network | IPv6Network) -> tuple[int, int]:
 
 def _looked_at(group: Group, apps: Mapping[str, object]) -> dict[str, bool]:
     """Return the apps that matter to `group`, and whether each is only monitored."""
-    wanted = {app: False for app in apps} if group.block is None else {app: False for app in group.block}
-    wanted |= {app: False for app in (SPECIAL, CANARY) if app in apps}
-    return wanted | {app: True for app in group.monitor}
+    wanted = dict.fromkeys(apps if group.block is None else group.block, False)
+    wanted |= dict.fromkeys((app for app in (SPECIAL, CANARY) if app in apps), False)
+    return wanted | dict.fromkeys(group.monitor, True)
 
 
 def _policy(config: Config, name: str, answering: Answering, apps: Mapping[str, bool]) -> Policy:

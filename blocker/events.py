@@ -73,8 +73,10 @@ def labels(transport: str, qtype: int, rcode: int | None, ending: Ending, group:
 
 def is_attempt(verdict: Verdict) -> bool:
     """Tell whether `verdict` is about an attempt that belongs into the attempt log."""
-    return verdict.rule is not None and not verdict.rule.quiet and (
-        verdict.action is not Action.PASSTHRU or verdict.monitored
+    return (
+        verdict.rule is not None
+        and not verdict.rule.quiet
+        and (verdict.action is not Action.PASSTHRU or verdict.monitored)
     )
 
 
@@ -120,5 +122,3 @@ class Recorder(Protocol):
 
     def bug(self, error: Exception) -> None:
         """Count and show an exception that nobody expected."""
-
-

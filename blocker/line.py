@@ -37,16 +37,15 @@ from blocker.wire.constants import (
     OPT,
     OUR_UDP_SIZE,
     RD,
+    SERVFAIL,
     TC,
     TYPE_NAMES,
     Ede,
-    SERVFAIL,
     Rcode,
 )
 from blocker.wire.ech import without_ech
 from blocker.wire.query import Query, parse_query
 from blocker.wire.response import Response
-
 
 Ended = tuple[events.Outcome, int, bytes]  # the outcome, its journal flags, the tail of its journal record
 
@@ -110,7 +109,7 @@ class Line:
             self._recorder.malformed(error.reason)
             if error.rcode is not None:
                 exchange.answer = answer.malformed(packet, error.rcode)
-        except Exception as error:  # as in finish
+        except Exception as error:  # noqa: BLE001 as in finish
             self._broken(exchange, error, now)
         return exchange
 
@@ -127,7 +126,7 @@ class Line:
                 self._tell(exchange, exchange.stale.response, events.STALE, now, exchange.stale)
             else:
                 self._tell(exchange, response or NOTHING_SAID, events.FAILURE, now)
-        except Exception as error:  # a bug of ours must neither open the ban nor leave the client without answer
+        except Exception as error:  # noqa: BLE001 a bug of ours must neither open the ban nor leave the client without answer
             self._broken(exchange, error, now)
 
     def keep(self, query: Query, response: Response | None, now: float) -> None:
@@ -144,9 +143,9 @@ class Line:
             self._record(exchange, query, SERVFAIL, events.FAILURE, PASSTHRU, now)
 
     def _answer_from_memory(self, exchange: Exchange, query: Query, now: float) -> None:
-        if query.qclass != CLASS_IN or query.qtype in META_TYPES or query.qtype == OPT:
-            if self._answer_locally(exchange, query, now):
-                return
+        unusual = query.qclass != CLASS_IN or query.qtype in META_TYPES or query.qtype == OPT
+        if unusual and self._answer_locally(exchange, query, now):
+            return
         verdict = decide(exchange.policy, self.index, query.qname)
         if verdict is not PASSTHRU and verdict.action is not Action.PASSTHRU:
             self._block(exchange, query, verdict, now)
@@ -171,9 +170,8 @@ class Line:
                 return
             exchange.stale = entry if entry.response.rcode != SERVFAIL else None
         if not query.flags & RD:  # a look into the cache is all that was asked for, and it held nothing
-            said = answer.failed(
-                query, Rcode.REFUSED, _limit(exchange, query), self.wording, answer.extended_error(Ede.NOT_AUTHORITATIVE, "")
-            )
+            why = answer.extended_error(Ede.NOT_AUTHORITATIVE, "")
+            said = answer.failed(query, Rcode.REFUSED, _limit(exchange, query), self.wording, why)
             self._local(exchange, query, said, Rcode.REFUSED, now)
             return
         self.misses += 1
@@ -260,9 +258,7 @@ class Line:
         given = Given(said[2:], expires, second, offsets, outcome.cell, outcome.ending, flags, tail)
         self._fast.put(exchange.policy, query.packet, given)
 
-    def _outcome(
-        self, exchange: Exchange, query: Query, rcode: int | None, ending: Ending, verdict: Verdict
-    ) -> Ended:
+    def _outcome(self, exchange: Exchange, query: Query, rcode: int | None, ending: Ending, verdict: Verdict) -> Ended:
         """Return the outcome of an ending, its journal flags and the tail of its record."""
         transport = exchange.transport
         if verdict is PASSTHRU and not self._journaled & events.QUERY:  # most queries: one look-up

@@ -1,6 +1,6 @@
-"""Domain names as the line handles them: lower-case wire bytes (RFC 1035 §3.1).
+r"""Domain names as the line handles them: lower-case wire bytes (RFC 1035 §3.1).
 
-A Name ends with the root's zero octet, so the root itself is `b"\\0"`. A suffix test is a slice and
+A Name ends with the root's zero octet, so the root itself is `b"\0"`. A suffix test is a slice and
 a look-up, and nothing is decoded on the query's path. Text is for people and files only.
 """
 
@@ -21,7 +21,7 @@ _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_*")
 
 
 def from_text(text: str) -> Name:
-    """Return the name written as `text`; a trailing dot is optional, `\\DDD` and `\\X` escapes are read.
+    r"""Return the name written as `text`; a trailing dot is optional, `\DDD` and `\X` escapes are read.
 
     Letters beyond ASCII are converted to their punycode form (IDNA 2008, UTS 46 mapping).
     Raises NameFormatError, whose message quotes the text and says what to fix.
@@ -59,14 +59,13 @@ def hostname(text: str) -> Name:
     for label in labels(name):
         for octet in label:
             if octet not in _PLAIN or octet == ord("*"):
-                raise NameFormatError(
-                    f"{text!r} is not a domain name: it contains {chr(octet)!r}; letters, digits, '-' and '_' are allowed"
-                )
+                allowed = "letters, digits, '-' and '_' are allowed"
+                raise NameFormatError(f"{text!r} is not a domain name: it contains {chr(octet)!r}; {allowed}")
     return name
 
 
 def to_text(name: Name) -> str:
-    """Return `name` for people: no trailing dot (the root is "."), odd octets as `\\DDD` (RFC 4343 §2.1)."""
+    r"""Return `name` for people: no trailing dot (the root is "."), odd octets as `\DDD` (RFC 4343 §2.1)."""
     if name == ROOT:
         return "."
     return ".".join("".join(_shown(octet) for octet in label) for label in labels(name))

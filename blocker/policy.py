@@ -172,9 +172,7 @@ def inspect_address(policy: Policy, index: Index, address: bytes) -> Verdict:
     return _judge(policy, ((rule,) for rule in found), names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)))
 
 
-def _judge(
-    policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str
-) -> Verdict:
+def _judge(policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str) -> Verdict:
     monitored = PASSTHRU
     for rules in found:
         chosen: tuple[Rule, Treatment] | None = None

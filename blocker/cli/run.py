@@ -24,8 +24,8 @@ def commands(
     No file is needed; options go before the file's own words. SIGHUP reads configuration and lists anew,
     SIGTERM answers what is under way and ends, SIGUSR1 opens the log files anew.
     """
-    from blocker.serve.supervisor import Supervisor  # noqa: PLC0415 (the servers' modules, for this command only)
-    from blocker.sinks import oplog  # noqa: PLC0415
+    from blocker.serve.supervisor import Supervisor  # the servers' modules, for this command only
+    from blocker.sinks import oplog
 
     over = overrides(listen=listen, upstream=upstream, metrics=metrics, lists=lists, workers=workers)
     path = path.absolute() if path is not None else None

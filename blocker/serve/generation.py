@@ -129,7 +129,7 @@ def compiled(config: Config, folder: Path) -> tuple[Path, Index]:
     try:
         lists.build(lists.gather(config.lists), target)
     except OSError as error:
-        raise ArtifactError(f"{target}: cannot be written: {error}. Free some space or set process.state_dir.") from error
+        raise _unwritable(target, error) from error
     return target, Index.open(target)
 
 
@@ -144,7 +144,11 @@ def _write(target: Path, content: bytes) -> None:
         draft.replace(target)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise ArtifactError(f"{target}: cannot be written: {error}. Free some space or set process.state_dir.") from error
+        raise _unwritable(target, error) from error
+
+
+def _unwritable(target: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"{target}: cannot be written: {error}. Free some space, or set process.state_dir.")
 
 
 def _tidy(folder: Path, pattern: str, keep: set[Path]) -> None:

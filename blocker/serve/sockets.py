@@ -67,9 +67,8 @@ def _refuse_running(path: Path) -> None:
     """Raise BlockerError when another daemon answers at `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, contextlib.suppress(ConnectionRefusedError):
         probe.connect(str(path))
-        raise BlockerError(
-            f"control socket {path}: another blocker is running on it. Stop it, or set process.state_dir or process.control."
-        )
+        cure = "Stop it, or set process.state_dir or process.control"
+        raise BlockerError(f"control socket {path}: another blocker is running on it. {cure}.")
 
 
 def drop_privileges(process: Process, owned: Sequence[Path]) -> None:
@@ -80,7 +79,8 @@ def drop_privileges(process: Process, owned: Sequence[Path]) -> None:
         account = pwd.getpwnam(process.user) if process.user else None
         gid = grp.getgrnam(process.group).gr_gid if process.group else account.pw_gid if account else os.getgid()
     except KeyError as error:
-        raise BlockerError(f"process.user, process.group: {error.args[0]}. Create the account or change it.") from error
+        cure = "Create the account, or change it"
+        raise BlockerError(f"process.user, process.group: {error.args[0]}. {cure}.") from error
     uid = account.pw_uid if account else os.getuid()
     if os.geteuid() == uid and os.getegid() == gid:
         return
@@ -91,7 +91,8 @@ def drop_privileges(process: Process, owned: Sequence[Path]) -> None:
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     except OSError as error:
-        raise BlockerError(f"cannot become {process.user or gid}: {error.strerror}. Start as root, or leave it out.") from error
+        who = process.user or process.group
+        raise BlockerError(f"cannot become {who}: {error.strerror}. Start as root, or leave it out.") from error
 
 
 def _bound(end: Endpoint, kind: socket.SocketKind, *, shared: bool = True) -> socket.socket:
@@ -111,7 +112,8 @@ def _bound(end: Endpoint, kind: socket.SocketKind, *, shared: bool = True) -> so
             sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
-        cure = "Another program listens there" if error.errno == errno.EADDRINUSE else "Check the address and the permission to bind"
+        taken = error.errno == errno.EADDRINUSE
+        cure = "Another program listens there" if taken else "Check the address, and the permission to bind"
         raise BlockerError(f"listen {end}: {error.strerror}. {cure}.") from error
     return sock
 

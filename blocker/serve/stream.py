@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         self._retiring = True
         return True
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         self._transport = None
         if self._deadline is not None:
             self._deadline.cancel()

@@ -111,7 +111,7 @@ class PlainDrain:
 
 def is_wildcard(sock: socket.socket) -> bool:
     """Tell whether `sock` is bound to every address of the machine."""
-    return sock.getsockname()[0] in ("0.0.0.0", "::")
+    return sock.getsockname()[0] in ("0.0.0.0", "::")  # noqa: S104 (a comparison)
 
 
 def _packed(family: int, source: tuple[str, int]) -> bytes:

@@ -231,9 +231,7 @@ class Worker:
         self._listener.close()
 
 
-def main(
-    region: Region, sockets: Sockets, channel: socket.socket, generation: str, slot: int, workers: int
-) -> int:
+def main(region: Region, sockets: Sockets, channel: socket.socket, generation: str, slot: int, workers: int) -> int:
     """Be a worker: the body of a forked process. Returns its exit status."""
     setproctitle.setproctitle(f"blocker: worker {slot}")
     faulthandler.enable()  # a worker that is aborted for its silence leaves a traceback

@@ -90,7 +90,8 @@ class Pool:
         if self._strategy is Strategy.ORDERED:
             return candidates[0]
         if self._strategy is Strategy.ROUND_ROBIN or self._turn % _EXPLORE == 0:
-            return candidates[self._turn // (1 if self._strategy is Strategy.ROUND_ROBIN else _EXPLORE) % len(candidates)]
+            turn = self._turn if self._strategy is Strategy.ROUND_ROBIN else self._turn // _EXPLORE
+            return candidates[turn % len(candidates)]
         return min(candidates, key=lambda number: servers[number].srtt)
 
 

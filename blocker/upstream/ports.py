@@ -69,7 +69,7 @@ class Ports:
         at = random % len(ports)
         port = ports[at]
         port.uses += 1
-        if port.uses > _USES or port.uses & 15 == 0 and time.monotonic() - port.opened > _AGE:
+        if port.uses > _USES or (port.uses & 15 == 0 and time.monotonic() - port.opened > _AGE):
             now = time.monotonic()
             self._old.append((now + _LINGER, port))
             while self._old and self._old[0][0] < now:

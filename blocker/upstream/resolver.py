@@ -182,7 +182,7 @@ class Resolver:
         server = self._servers[pending.server]
         server.responded(now - pending.sent)
         if packet[2] & TC >> 8:
-            self._ask_over_tcp(pending, now)
+            self._ask_over_tcp(pending)
             return
         self._judge(pending, packet, now)
 
@@ -227,7 +227,7 @@ class Resolver:
             del self._by_client[exchange.client]
         self._settled(exchange)
 
-    def _ask_over_tcp(self, pending: Pending, now: float) -> None:
+    def _ask_over_tcp(self, pending: Pending) -> None:
         """Ask the same server again over TCP: its answer did not fit (RFC 7766 §5)."""
         pending.over_tcp = True
         self._servers[pending.server].tcp_queries += 1

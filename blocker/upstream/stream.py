@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
             if replied is not None:
                 replied(packet)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         self._transport = None
         self._fail()
 

@@ -4,9 +4,9 @@ Pure: any bytes become a Query or a WireError. Knows nothing of policy. Our own 
 every query: 1.4 us against 17 us with dnslib.
 """
 
+import struct
 from dataclasses import dataclass
 from struct import Struct
-from struct import error as StructError
 from typing import Final
 
 from blocker.errors import WireError
@@ -81,7 +81,7 @@ def parse_query(packet: bytes) -> Query:
         if additionals or authorities or len(packet) != end:
             _read_rest(query, end, authorities, additionals)
         query.key = qname + packet[at:end] + _VARIANTS[(flags & CD) >> 3 | query.do]
-    except (IndexError, StructError):
+    except (IndexError, struct.error):
         raise WireError(Rcode.FORMERR, "truncated") from None
     return query
 

@@ -4,10 +4,10 @@ Pure: any bytes become a Response or a WireError. It decides nothing about what 
 Whether the packet is the reply we await was settled before (upstream/exchange.py).
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
-from struct import error as StructError
 from typing import Final
 
 from blocker.errors import WireError
@@ -69,7 +69,7 @@ def scan(wire: bytes, question_end: int, qtype: int) -> Response:
     """
     try:
         return _scan(wire, question_end, qtype)
-    except (IndexError, StructError):
+    except (IndexError, struct.error):
         raise WireError(Rcode.SERVFAIL, "truncated") from None
 
 
@@ -91,7 +91,7 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
         start = at
         length = wire[at]
         at = at + 2 if length >= 0xC0 else at + 1 if length == 0 else behind_name(wire, at)
-        rtype, rclass, ttl, size = unpack(wire, at)
+        rtype, _, ttl, size = unpack(wire, at)
         rdata = at + 10
         end = rdata + size
         if end > len(wire):

@@ -67,7 +67,8 @@ def explain(tmp_path):
         (["tiktok.com", "--client", "192.0.2.17"], 0, ["monitored", "tiktok.yaml:15", "group press only monitors"]),
         (["tiktok.com", "--client", "192.0.2.33"], 0, ["allowed", "also    tiktok: tiktok.com (suffix)",
                                                        "group guests does not block this app"]),
-        (["help.tiktok.com"], 0, ["allowed", "help.tiktok.com (exact, exception)", "tiktok.yaml:16", "would block it, if"]),
+        (["help.tiktok.com"], 0, ["allowed", "help.tiktok.com (exact, exception)", "tiktok.yaml:16",
+                                  "would block it, if"]),
         (["nottiktok.com"], 0, ["allowed", "no list entry applies to it", "may be blocked"]),
         (["pangle.example"], 0, ["allowed", "tiktok.yaml:17", "tiktok.pangle"]),  # listed, but switched off
         (["203.0.113.9"], 1, ["blocked", "203.0.113.0/24 (cidr)", "tiktok.yaml:18", "inside answers"]),

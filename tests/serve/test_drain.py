@@ -39,9 +39,12 @@ def test_journals_are_emptied_even_if_no_log_is_wanted() -> None:
 
 
 def test_a_bug_costs_records_not_the_log(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("deep down")
+
     log = QueryLog(Log(attempts="off"))
+    monkeypatch.setattr(log, "write", fail)
     drainer = Drainer([filled(10), filled(5)], log)
-    monkeypatch.setattr(log, "_destinations", [(ATTEMPT, None)])
     drainer.drain()
     assert drainer.dropped == 15
     assert capfd.readouterr().err.count("a bug of ours") == 1

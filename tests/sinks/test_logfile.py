@@ -176,7 +176,12 @@ def test_trouble_is_told_once_a_minute_and_tried_ever_more_rarely(
 ) -> None:
     tried: list[float] = []
     log = log_at(path.parent / "missing" / "a.jsonl")
-    monkeypatch.setattr(log, "_open", lambda now: (tried.append(now - NOW), os.open(log.name, os.O_WRONLY)))
+
+    def opened(now: float) -> int:
+        tried.append(now - NOW)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(log, "_open", opened)
     for second in range(200):
         log.write(LINES, NOW + second)
     assert tried == [0, 1, 3, 7, 15, 31, 63, 123, 183]
@@ -258,7 +263,12 @@ def test_a_slow_reader_is_waited_for(pipe: tuple[int, int], monkeypatch: pytest.
     reader, writer = pipe
     os.set_blocking(writer, False)
     found = bytearray()
-    monkeypatch.setattr(logfile, "_has_room", lambda _writer: found.extend(os.read(reader, 4096)) is None)
+
+    def read_some(_writer: int) -> bool:
+        found.extend(os.read(reader, 4096))
+        return True
+
+    monkeypatch.setattr(logfile, "_has_room", read_some)
     log = Stdout(writer)
     lines = [b"x" * 999 + b"\n"] * 20
     log.write(lines, NOW)

@@ -96,5 +96,5 @@ def test_unconfigured_it_writes_to_standard_error_all_the_same(capfd: pytest.Cap
 
 def test_a_closed_standard_error_is_passed_over() -> None:
     code = "import os; from blocker.sinks import oplog; os.close(2); oplog.get('x').error('lost'); print('on')"
-    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ, check=True)
     assert done.stdout == b"on\n"

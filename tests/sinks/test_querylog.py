@@ -98,8 +98,13 @@ def test_a_batch_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     log = QueryLog(Log(attempts=tmp_path / "a"))
     sizes: list[int] = []
     write = os.write
+
+    def noted(descriptor: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(descriptor, data)
+
     with monkeypatch.context() as patched:
-        patched.setattr(os, "write", lambda descriptor, data: sizes.append(len(data)) or write(descriptor, data))
+        patched.setattr(os, "write", noted)
         log.write([record(number) for number in range(1000)], NOW)
     assert sizes == [(tmp_path / "a").stat().st_size]
     assert numbers(tmp_path / "a") == list(range(1000))
