@@ -59,7 +59,8 @@ def records(text):
     found = []
     for line in filter(None, map(str.strip, text.splitlines())):
         owner, ttl, rtype, rdata = line.split(None, 3)
-        found.append(dns.rrset.from_text(dns.name.from_text(owner), int(ttl), "IN", rtype, rdata))
+        data = dns.rdata.from_text("IN", rtype, rdata, origin=dns.name.root, relativize=False)
+        found.append(dns.rrset.from_rdata(dns.name.from_text(owner), int(ttl), data))
     return found
 
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +70,7 @@ def check_lists(ctx: click.Context, paths: tuple[Path, ...], path: Path | None, 
         problems = [*check.problems(sources), *config.check_apps(found, _switches(sources))]
     except ListError as error:
         sources, problems = None, list(error.problems)
-    warnings = check.warnings(sources, date.today()) if sources else []
+    warnings = check.warnings(sources, _today()) if sources else []
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
     for warning in warnings:
@@ -125,10 +125,9 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 def _count(sources: Sources, app: str | None = None) -> int:
     """Return the number of entries in force, of one app or of all."""
-    ours = sum(
-        sources.on(each.app, entry.switch) for each in sources.lists if app in (None, each.app) for entry in each.entries
-    )
-    return ours + sum(len(file.keys) for file in sources.files if app in (None, file.app))
+    ours = (each for each in sources.lists if app in (None, each.app))
+    in_force = sum(sources.on(each.app, entry.switch) for each in ours for entry in each.entries)
+    return in_force + sum(len(file.keys) for file in sources.files if app in (None, file.app))
 
 
 def _overview(sources: Sources) -> Table:
@@ -163,7 +162,11 @@ def _ground(first: AppList | None) -> str:
 def _due(first: AppList | None) -> str:
     if first is None or first.review_by is None:
         return ""
-    return f"[red]{first.review_by}[/red]" if first.review_by < date.today() else str(first.review_by)
+    return f"[red]{first.review_by}[/red]" if first.review_by < _today() else str(first.review_by)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _print_app(console: Console, sources: Sources, app: App) -> None:
@@ -171,8 +174,8 @@ def _print_app(console: Console, sources: Sources, app: App) -> None:
     console.print(f"[bold]{escape(first.title if first else app.name)}[/bold]", escape(first.vendor if first else ""))
     if first:
         console.print(escape(first.reason))
-    for each in first.legal if first else ():
-        console.print(escape(f"  {each.id} ({each.jurisdiction}, {each.date}): {each.text}"))
+    for legal in first.legal if first else ():
+        console.print(escape(f"  {legal.id} ({legal.jurisdiction}, {legal.date}): {legal.text}"))
     for name, switch in app.switches.items():
         console.print(f"  {app.name}.{name}: {_state(sources, app, name)}.", escape(switch.about))
     table = Table("Entry", "Kind", "Action", "Role", "Sure", "Switch", "Line", "Note")

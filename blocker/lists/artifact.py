@@ -56,7 +56,7 @@ def write(path: Path, parts: Mapping[Part, bytes | memoryview], compiled: int) -
     for part in Part:
         table += [at, len(parts[part])]
         at += len(parts[part]) + _padding(len(parts[part]))
-    body = [_TABLE.pack(*table)]
+    body: list[bytes | memoryview] = [_TABLE.pack(*table)]
     for part in Part:
         body += [parts[part], bytes(_padding(len(parts[part])))]
     digest = hashlib.blake2b(digest_size=32)
@@ -83,13 +83,13 @@ def open_checked(path: Path) -> Artifact:
             mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:  # ValueError: the file is empty
         raise ArtifactError(f"{path}: cannot be opened: {error}. {_HOW}") from error
-    if len(mapped) < _START + _TABLE.size or mapped[:8] != _MAGIC:
+    if len(mapped) < _START + _TABLE.size or bytes(mapped[:8]) != _MAGIC:
         raise ArtifactError(f"{path}: this is not a compiled index. {_HOW}")
     header = bytes(mapped[: _HEADER.size])
     _, version, order, compiled, size, digest = _HEADER.unpack(header)
     if version != VERSION or order != _ORDER:
         raise ArtifactError(f"{path}: compiled by another version of the product or on another machine. {_HOW}")
-    if mapped[_HEADER.size : _START] != _seal(header) or size != len(mapped):
+    if bytes(mapped[_HEADER.size : _START]) != _seal(header) or size != len(mapped):
         raise ArtifactError(f"{path}: the header is damaged or the file was cut short. {_HOW}")
     if hashlib.blake2b(mapped[_START:], digest_size=32).digest() != digest:
         raise ArtifactError(f"{path}: the content is damaged. {_HOW}")

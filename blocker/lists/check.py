@@ -13,6 +13,7 @@ from blocker.lists.formats import MAX_PROBLEMS, NamesFile
 from blocker.lists.gather import Sources
 from blocker.lists.pattern import FLOATING, Pattern
 from blocker.lists.source import AppList, Category, Entry
+from blocker.names import Name
 from blocker.policy import Scope
 
 _WIDE: Final = "is a public suffix or lies above one, so it would block everybody below it. List narrower names"
@@ -55,12 +56,15 @@ def warnings(sources: Sources, today: date) -> list[str]:
 
 
 def _too_wide(entry: Entry) -> bool:
-    return (
-        isinstance(entry.target, bytes)
-        and entry.scope is Scope.SUFFIX
-        and not entry.allow
-        and suffixes.load().is_refused(entry.target)
-    )
+    name = _suffix_blocked(entry)
+    return name is not None and suffixes.load().is_refused(name)
+
+
+def _suffix_blocked(entry: Entry) -> Name | None:
+    """Return the name that the entry blocks with everything below it; None if it does something else."""
+    if isinstance(entry.target, bytes) and entry.scope is Scope.SUFFIX and not entry.allow:
+        return entry.target
+    return None
 
 
 def _too_wide_names(file: NamesFile) -> list[str]:
@@ -84,12 +88,12 @@ def _unused(each: AppList) -> Iterator[str]:
     if each.category is Category.PROTOCOL:
         return
     for entry in each.entries:
-        if isinstance(entry.target, bytes) and entry.scope is Scope.SUFFIX and not entry.allow:
-            if suffixes.load().is_private(entry.target):
-                yield (
-                    f"{each.file}:{entry.line}: strangers have names of their own below {entry.value!r}."
-                    " Make sure that all of them are meant."
-                )
+        blocked = _suffix_blocked(entry)
+        if blocked is not None and suffixes.load().is_private(blocked):
+            yield (
+                f"{each.file}:{entry.line}: strangers have names of their own below {entry.value!r}."
+                " Make sure that all of them are meant."
+            )
 
 
 def _covered(app: str, sources: Sources) -> Iterator[str]:
@@ -109,15 +113,16 @@ def _covered(app: str, sources: Sources) -> Iterator[str]:
     allowed = {key for key, allow, _ in seen if allow}
     for each in sources.lists:
         for entry in each.entries if each.app == app else ():
-            if isinstance(entry.target, bytes) and not entry.allow and not entry.switch and not entry.answer:
-                if above := _above(entry.target, seen, allowed):
-                    yield f"{each.file}:{entry.line}: {entry.value!r} is covered by {above}. Remove it, or say why not."
+            if not isinstance(entry.target, bytes) or entry.allow or entry.switch or entry.answer:
+                continue  # it says more than the entry above it, or another thing
+            if above := _above(entry.target, seen, allowed):
+                yield f"{each.file}:{entry.line}: {entry.value!r} is covered by {above}. Remove it, or say why not."
     for file in sources.files:
         if file.app == app and (twice := len(file.keys) - len(set(file.keys))):
             yield f"{file.file}:1: {twice} names are listed more than once; that does no harm."
 
 
-def _above(name: names.Name, seen: dict[tuple[bytes, bool, str], str], allowed: set[bytes]) -> str:
+def _above(name: Name, seen: dict[tuple[bytes, bool, str], str], allowed: set[bytes]) -> str:
     """Return the `file:line` of a suffix block above `name`, if no exception lies between them."""
     uppers: Sequence[bytes] = list(names.parents(name))[1:-1]
     for upper in uppers:

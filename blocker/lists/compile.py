@@ -47,7 +47,7 @@ def build(
     path: Path,
     *,
     compiled: int | None = None,
-    progress: Callable[[str], object] = lambda step: None,
+    progress: Callable[[str], object] = lambda _step: None,
 ) -> Summary:
     """Compile `sources` into the artifact at `path`; the time `compiled` is now unless given.
 
@@ -173,9 +173,7 @@ class _Draft:
         return len(self._files) - 1
 
 
-def _ordered(
-    trie: marisa_trie.BinaryTrie, keys: list[bytes], rows: "array[int]"
-) -> tuple["array[int]", "array[int]"]:
+def _ordered(trie: marisa_trie.BinaryTrie, keys: list[bytes], rows: "array[int]") -> tuple["array[int]", "array[int]"]:
     """Return where each key's rows begin, by the trie's own numbers for keys, and the rows in that order."""
     placed = array("Q", bytes(8 * len(trie)))
     more: dict[int, list[int]] = {}  # keys that are listed twice are few: all others go straight to their place

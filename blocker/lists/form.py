@@ -17,6 +17,7 @@ class Form:
     """The mapping at `place` of a document. Mistakes go to `problems`, as `file:line: what and what to do`."""
 
     def __init__(self, marked: Marked, place: Place, problems: list[str]) -> None:
+        """Take the document, and the place of a mapping in it."""
         self.place = place
         self.line = marked.line(place)
         self._marked = marked
@@ -30,11 +31,8 @@ class Form:
         self._data = data
 
     def __contains__(self, key: str) -> bool:
+        """Tell whether the field is there."""
         return key in self._data
-
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys as written."""
-        return tuple(self._data)
 
     def refuse(self, why: str, key: str | None = None) -> None:
         """Note a mistake of the field `key`, or of the mapping as a whole."""

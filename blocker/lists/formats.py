@@ -28,10 +28,11 @@ _MAX_TEXT: Final = names.MAX_NAME - 2  # the first length octet and the root's z
 _OCTETS: Final = [bytes((octet,)) for octet in range(256)]
 _NULL: Final = (b"0.0.0.0 ", b"127.0.0.1 ")
 _ADDRESS: Final = re.compile(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*(?:%\w+)?")
-_OWN: Final = frozenset((
+_OWN: Final = frozenset((  # rows that every hosts file has for the machine itself
     "localhost", "localhost.localdomain", "local", "broadcasthost", "ip6-localhost", "ip6-loopback",
-    "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters", "ip6-allhosts", "0.0.0.0",
-))  # fmt: skip  # rows that every hosts file has for the machine itself
+    "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters", "ip6-allhosts",
+    "0.0.0.0",  # noqa: S104 (a name here: some lists hold the row "0.0.0.0 0.0.0.0")
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,8 @@ def read(path: Path) -> NamesFile:
 def parse(written: bytes, path: Path) -> NamesFile:
     """Return the names in `written`, the content of the file at `path`. Raises ListError."""
     if not APP.fullmatch(path.stem):
-        raise ListError([
-            f"{path}:1: the file's name is the app's id, and {path.stem!r} is none: use 1 to 32 small letters,"
-            f" digits and '-'. Rename the file."
-        ])
+        why = f"the file's name is the app's id, and {path.stem!r} is none: use 1 to 32 small letters, digits and '-'"
+        raise ListError([f"{path}:1: {why}. Rename the file."])
     scope = SUFFIXES[path.suffix]
     reader = _Reader(path, row.EXACT if scope is Scope.EXACT else 0)
     # Lower-casing the whole file costs nothing; ASCII only, so that UTF-8 stays whole.

@@ -157,11 +157,11 @@ def _apps(
                 f"{each.file}:1: app {each.app!r} is already in {known.first.file}. Put the entries into one file."
             )
         twice = sorted(set(known.switches) & set(each.switches)) if known else []
-        for name in twice:
-            problems.append(
-                f"{each.file}:{each.switches[name].line}: switch {name!r} is already declared for app {each.app!r}."
-                " Choose another name."
-            )
+        problems += (
+            f"{each.file}:{each.switches[name].line}: switch {name!r} is already declared for app {each.app!r}."
+            " Choose another name."
+            for name in twice
+        )
         switches = {**(known.switches if known else {}), **each.switches}
         first = known.first if known and known.first else each
         apps[each.app] = App(first, each.app, MappingProxyType(switches), each.app not in disabled)

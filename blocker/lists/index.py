@@ -7,7 +7,7 @@ not hold an object per entry: rules are built when a name hits, and a bounded nu
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -77,8 +77,9 @@ class Index:
         self._detail_at = checked.parts[Part.DETAIL_AT].cast("I")
         self._details = checked.parts[Part.DETAILS]
         self._files: list[tuple[str, str]] = about["files"]
-        self._starts = {int(size): [bytes.fromhex(start) for start, _ in some] for size, some in about["ranges"].items()}
-        self._held = {int(size): [tuple(held) for _, held in some] for size, some in about["ranges"].items()}
+        stretches = {int(size): some for size, some in about["ranges"].items()}
+        self._starts = {size: [bytes.fromhex(start) for start, _ in some] for size, some in stretches.items()}
+        self._held = {size: [tuple(held) for _, held in some] for size, some in stretches.items()}
         self._remembered: dict[Name, tuple[tuple[Rule, ...], ...]] = {}
         self._remembered_rules: dict[tuple[int, Name], Rule] = {}
         self._remembered_patterns: dict[int, Pattern] = {}
@@ -200,7 +201,7 @@ def _remember(memo: dict[_Key, _Value], key: _Key, value: _Value) -> None:
     memo[key] = value
 
 
-def _gate(needles: Iterable[bytes]) -> Any:
+def _gate(needles: Iterable[bytes]) -> Callable[[Name], re.Match[bytes] | None]:
     """Return a function that tells quickly, by a match or None, whether any needle is in a name.
 
     Needles that hold another one are left out: the shorter one lets their names through as well.

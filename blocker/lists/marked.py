@@ -18,6 +18,8 @@ from blocker.errors import ListError
 
 Place = tuple[str | int, ...]  # keys and positions from the top: ("entries", 3, "value")
 
+_Event = Any  # an event of PyYAML's C parser: each kind has other attributes, and always a mark
+
 MAX_SIZE: Final = 64 << 20  # octets: a list of a million lines fits, a mistaken file does not
 MAX_DEPTH: Final = 16  # mappings and sequences inside each other; ours need four
 
@@ -38,6 +40,7 @@ class Marked:
     """A document: `data` as plain values, with the line and the text as written of each part."""
 
     def __init__(self, root: _Node, name: str) -> None:
+        """Take what `read` or `parse` built."""
         self.data: Any = root.data
         self.name = name
         self._root = root
@@ -107,7 +110,7 @@ class _Reader:
     def __init__(self, name: str) -> None:
         self.problems: list[str] = []
         self._name = name
-        self._next: Callable[[], Any] = lambda: None
+        self._next: Callable[[], _Event]
 
     def document(self, text: str) -> _Node:
         text.encode()  # a lone surrogate would stop the C parser without saying where
@@ -126,7 +129,7 @@ class _Reader:
             loader.dispose()
         return root
 
-    def _node(self, event: Any, depth: int) -> _Node:
+    def _node(self, event: _Event, depth: int) -> _Node:
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
             raise self._refused(event, f"*{event.anchor} is an alias; aliases are not read. Write the value out")
@@ -158,18 +161,18 @@ class _Reader:
             part = self._node(self._next(), depth + 1)
             part.line = event.start_mark.line + 1  # where the key stands is where a reader looks
             if key in node.parts:
-                first = node.parts[key].line
-                self.problems.append(f"{self._name}:{part.line}: {key!r} is said twice, first in line {first}. Remove one.")
+                before = f"is said twice, first in line {node.parts[key].line}"
+                self.problems.append(f"{self._name}:{part.line}: {key!r} {before}. Remove one.")
                 continue
             node.parts[key] = part
             node.data[key] = part.data
         return node
 
-    def _refused(self, event: Any, why: str) -> ListError:
+    def _refused(self, event: _Event, why: str) -> ListError:
         return ListError([*self.problems, f"{self._name}:{event.start_mark.line + 1}: {why}."])
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> str | int | float | bool | None:
     """Return what an unquoted scalar means: true, false, null and decimal numbers; all else is text."""
     if text in _WORDS:
         return _WORDS[text]

@@ -59,7 +59,7 @@ class Drainer:
             return 0
         try:
             self._log.write(records, time.time())
-        except Exception as error:  # a bug of ours must not end the log for good
+        except Exception as error:  # noqa: BLE001 a bug of ours must not end the log for good
             self._lost += len(records)
             if time.monotonic() >= self._say_at:
                 self._say_at = time.monotonic() + _SAY_EVERY

@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             return Page(HTTPStatus.NOT_FOUND, _TEXT, b"404 try /metrics, /healthz or /readyz\n")
         try:
             return make(self.headers.get("Accept", ""))
-        except Exception as error:  # a monitor must hear of a bug, not only see a connection break
+        except Exception as error:  # noqa: BLE001 a monitor must hear of a bug, not only see a connection break
             oplog.get("control").error("a page could not be made", path=self.path, exc_info=error)
             return Page(HTTPStatus.INTERNAL_SERVER_ERROR, _TEXT, b"500 see the log\n")
 
@@ -115,5 +115,5 @@ class _Handler(BaseHTTPRequestHandler):
         """Name the product, but no version: that is for those who may see /metrics."""
         return "blocker"
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 as in http.server
+    def log_message(self, format: str, *args: object) -> None:
         """Stay silent: monitors ask every few seconds."""

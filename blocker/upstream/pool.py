@@ -71,6 +71,10 @@ class Pool:
         self._strategy = strategy
         self._turn = 0
 
+    def untried(self, tried: int) -> bool:
+        """Tell whether some server is not in the bit mask `tried`."""
+        return any(not tried >> number & 1 for number in self._members)
+
     def pick(self, servers: Sequence[Server], tried: int) -> int:
         """Return the number of the server to ask next; `tried` is a bit mask of those that were asked before.
 

@@ -200,7 +200,8 @@ class Resolver:
             self._settle(pending, response, now)
             return
         server.refusals += 1
-        if self._may_retry(pending, now):
+        # The same server would say the same again (RFC 9520 §3.1); another may know better.
+        if self._pool(pending.query.qname).untried(pending.tried) and self._may_retry(pending, now):
             self._send(pending, now)
             return
         # What the last upstream said of its failure (RFC 8914) is worth passing on; the rest is not.
