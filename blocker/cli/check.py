@@ -11,6 +11,7 @@ from blocker.config import Config
 from blocker.errors import ConfigError, ListError
 from blocker.lists import check
 from blocker.lists.gather import Sources, gather
+from blocker.sinks import privacy
 
 
 @click.command("check")
@@ -37,6 +38,10 @@ def _examine(found: Config) -> tuple[list[str], list[str]]:
     problems: list[str] = []
     try:
         counts.append(_count(len(config.servers(found)), "upstream"))
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        privacy.shown(found.log)
     except ConfigError as error:
         problems += error.problems
     try:

@@ -69,7 +69,7 @@ def parse(written: bytes, path: Path) -> NamesFile:
     scope = SUFFIXES[path.suffix]
     reader = _Reader(path, row.EXACT if scope is Scope.EXACT else 0)
     # Lower-casing the whole file costs nothing; ASCII only, so that UTF-8 stays whole.
-    lines = written.removeprefix(b"\xef\xbb\xbf").lower().split(b"\n")
+    lines = written.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").lower().split(b"\n")
     (reader.hosts if scope is Scope.EXACT else reader.domains)(lines)
     if reader.problems:
         raise ListError(reader.problems)

@@ -155,11 +155,12 @@ class _Reader:
     def _mapping(self, line: int, depth: int) -> _Node:
         node = _Node(line, {})
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            line = event.start_mark.line + 1
             if not isinstance(event, yaml.ScalarEvent):
                 raise self._refused(event, "a key must be a plain word. Check the brackets and the indentation")
             key = event.value
             part = self._node(self._next(), depth + 1)
-            part.line = event.start_mark.line + 1  # where the key stands is where a reader looks
+            part.line = line  # where the key stands is where a reader looks
             if key in node.parts:
                 before = f"is said twice, first in line {node.parts[key].line}"
                 self.problems.append(f"{self._name}:{part.line}: {key!r} {before}. Remove one.")

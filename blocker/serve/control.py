@@ -73,7 +73,7 @@ class Control:
         """Serve until the supervisor says stop, or is gone; then write what is left."""
         self._drainer.start()
         if http is not None:
-            collector = Collector(self._regions, lambda: self._facts, lambda: self._drainer.dropped)
+            collector = Collector(self._regions, lambda: self._facts)
             Httpd(http, pages(collector, self._regions)).start()
         Console(control, {"status": self._status, "reload": self._reload}).start()
         if self._watch is not None:
@@ -97,7 +97,7 @@ class Control:
 
     def _hear_generation(self, event: Message) -> None:
         try:
-            self._facts = self._facts.after(event, time.time())
+            self._facts = self._facts.after(event)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self._log.error("the supervisor's words on a generation make no sense", why=repr(error))
             return

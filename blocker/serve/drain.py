@@ -7,7 +7,7 @@ from typing import Final
 
 from blocker.sinks import oplog
 from blocker.sinks.querylog import QueryLog
-from blocker.sinks.region import Region
+from blocker.sinks.region import Region, Word
 
 _PAUSE: Final = 0.05  # seconds between looks at the journals while they are short
 _BATCH: Final = 4096  # records per look and region, about 1 MB of lines
@@ -22,6 +22,7 @@ class Drainer:
         self._regions = regions
         self._log = log
         self._lost = 0  # records that met a bug of ours
+        self._former = regions[0].words[Word.LOG_DROPPED] if regions else 0  # by a control process before us
         self._say_at = 0.0  # monotonic seconds
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="drainer", daemon=True)
@@ -43,7 +44,10 @@ class Drainer:
 
     def drain(self) -> int:
         """Carry one batch of each journal, and return the size of the largest."""
-        return max((self._carry(region) for region in self._regions), default=0)
+        largest = max((self._carry(region) for region in self._regions), default=0)
+        if self._regions:  # in shared memory, so that no restart of this process takes the counter back
+            self._regions[0].words[Word.LOG_DROPPED] = self._former + self.dropped
+        return largest
 
     def _run(self) -> None:
         pause = 0.0

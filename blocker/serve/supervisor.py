@@ -30,12 +30,13 @@ from blocker.serve import control, preparer, sockets, worker
 from blocker.serve.preparer import Reload
 from blocker.serve.slot import Slot
 from blocker.serve.systemd import Systemd
-from blocker.sinks import oplog
+from blocker.sinks import oplog, privacy
 from blocker.sinks.region import Region, Word
 
 _STEP: Final = 0.25  # seconds between looks at pulses and clocks
 _PREPARE: Final = 120.0  # seconds a preparer may take
 _ADOPT: Final = 30.0  # seconds workers may take to adopt a generation
+_CONTROL_PAUSE: Final = 0.5  # seconds before a control process that died is replaced: no haste, no tight loop
 _GRACE: Final = 8.0  # seconds workers may take to drain
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
@@ -59,6 +60,10 @@ class Supervisor:
         self._control_listener: socket.socket | None = None
         self._current: dict[str, Any] = {}
         self._number = 0
+        self._succeeded = 0  # reloads
+        self._refused = 0  # reloads
+        self._last_success = time.time()
+        self._control_start_at = 0.0  # monotonic seconds before which no control process is started
         self._reload: Reload | None = None
         self._ready = False
         self._stopping = False
@@ -81,6 +86,7 @@ class Supervisor:
         control_path = configuration.control_socket(config)
         self._control_listener = sockets.listen_control(control_path)
         sockets.drop_privileges(config.process, [folder, control_path])
+        privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
         self._slots = [Slot(number, Region(), share) for number, share in enumerate(shares)]
         self._catch_signals()
         try:
@@ -111,7 +117,7 @@ class Supervisor:
             for slot in self._slots:
                 if not slot.pid and now >= slot.start_at:
                     self._start(slot)
-            if not self._control_pid:
+            if not self._control_pid and now >= self._control_start_at:
                 self._start_control()
         elif now >= self._stop_by:
             for slot in self._slots:
@@ -192,7 +198,7 @@ class Supervisor:
         ours.setblocking(False)
         self._control_pid, self._control = pid, ours
         self._selector.register(ours, selectors.EVENT_READ, self._hear_control)
-        self._tell_control({"event": "generation", "problems": [], **self._current})
+        self._tell_generation([], self._current["duration"])
 
     def _become(self, main: Callable[[], int], keep: tuple[socket.socket, ...]) -> None:
         """Be a child: forget the parent's ways and run `main`. Never returns."""
@@ -229,6 +235,7 @@ class Supervisor:
                     self._died(slot, code)
             if pid == self._control_pid:
                 self._control_pid = 0
+                self._control_start_at = time.monotonic() + _CONTROL_PAUSE
                 self._forget_control()
                 if not self._stopping:
                     self._log.error("control process died; starting another", status=code)
@@ -356,11 +363,14 @@ class Supervisor:
         self._reload = None
         duration = time.monotonic() - reload.began
         if problems:
+            self._refused += 1
             for problem in problems:
                 self._log.error("reload refused; the former lists and policy stay in force", why=problem)
         else:
+            self._succeeded += 1
+            self._last_success = time.time()
             self._log.info("reloaded", generation=self._current["number"], seconds=round(duration, 3))
-        self._tell_control({**self._current, "event": "generation", "problems": problems, "duration": duration})
+        self._tell_generation(problems, duration)
         answer = {
             "ok": not problems,
             "problems": problems,
@@ -376,6 +386,12 @@ class Supervisor:
             self._begin_reload(reload.answers_again)
 
     # Talking.
+
+    def _tell_generation(self, problems: list[str], duration: float) -> None:
+        reloads = {"succeeded": self._succeeded, "refused": self._refused, "last_success": self._last_success}
+        self._tell_control(
+            {**self._current, "event": "generation", "problems": problems, "duration": duration, "reloads": reloads}
+        )
 
     def _tell_control(self, message: Mapping[str, object]) -> None:
         if self._control is not None:

@@ -17,7 +17,6 @@ class App:
 class Facts:
     """What is in force, and how the attempts to change it went; replaced as a whole, so that readers need no lock."""
 
-    heard: bool = False  # the supervisor has said what is in force
     generation: int = 0
     digest: str = ""
     compiled: float = 0.0  # unix time
@@ -29,24 +28,24 @@ class Facts:
     last_duration: float = 0.0  # seconds
     problems: tuple[str, ...] = ()  # of the last reload
 
-    def after(self, event: Mapping[str, Any], now: float) -> "Facts":
-        """Return the facts after a generation event at unix time `now`; it says what is in force, and any problems.
+    def after(self, event: Mapping[str, Any]) -> "Facts":
+        """Return the facts after a generation event; it says what is in force, and how all reloads went.
 
-        The first event tells what is in force as this process starts, and is no reload. Raises KeyError,
+        The supervisor counts them, so that no restart of this process takes a counter back. Raises KeyError,
         TypeError, ValueError or AttributeError when the event makes no sense.
         """
+        reloads = event["reloads"]
         problems = tuple(str(problem) for problem in event["problems"])
         return replace(
             self,
-            heard=True,
             generation=int(event["number"]),
             digest=str(event["digest"]),
             compiled=float(event["compiled"]),
             apps={app: App(int(said["entries"]), str(said["title"])) for app, said in event["apps"].items()},
             paths=tuple(str(path) for path in event["watch"]),
-            succeeded=self.succeeded + (self.heard and not problems),
-            refused=self.refused + (self.heard and bool(problems)),
-            last_success=self.last_success if problems else now,
+            succeeded=int(reloads["succeeded"]),
+            refused=int(reloads["refused"]),
+            last_success=float(reloads["last_success"]),
             last_duration=float(event["duration"]),
             problems=problems,
         )

@@ -56,13 +56,11 @@ class Collector:
         self,
         regions: Sequence[Region],
         facts: Callable[[], Facts],
-        dropped: Callable[[], int],
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Look at `regions`; `dropped` counts lines no log took, `clock` tells monotonic nanoseconds."""
+        """Look at `regions`; `clock` tells monotonic nanoseconds."""
         self._regions = regions
         self._facts = facts
-        self._dropped = dropped
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
@@ -78,11 +76,11 @@ class Collector:
         yield CounterMetricFamily(
             "blocker_events_dropped",
             "Log events lost: the journal had no room, or the log could not be written.",
-            value=self._sum(Word.DROPPED) + self._dropped(),
+            value=self._sum(Word.DROPPED) + self._sum(Word.LOG_DROPPED),
         )
         yield from upstreams.collect(self._regions)
         facts = self._facts()
-        if facts.heard:
+        if facts.generation:
             yield from _lists(facts)
             yield from _reloads(facts)
         yield from _workers(workers.look(self._regions, self._clock()))

@@ -73,6 +73,7 @@ class Word(IntEnum):
     RESTARTS = 24  # of this slot; the supervisor's
     RECEIVED_BYTES = 25
     SENT_BYTES = 26
+    LOG_DROPPED = 27  # records of all workers that no log took; the reader's, in the first region only
     MALFORMED = 64  # the first of the reasons below
 
 
@@ -227,12 +228,11 @@ class Region:
         while tail < head and len(found) < limit:
             at = tail % JOURNAL_SIZE
             start = JOURNAL_AT + at
-            (size,) = struct.unpack_from("=I", self.view, start)
-            if not size:
+            if at > JOURNAL_SIZE - RECORD_HEAD.size or not self.memory[start : start + 4].strip(b"\0"):
                 tail += JOURNAL_SIZE - at
                 continue
-            _, flags, octets, when, client = RECORD_HEAD.unpack_from(self.view, start)
-            text = bytes(self.view[start + RECORD_HEAD.size : start + size])
+            size, flags, octets, when, client = RECORD_HEAD.unpack_from(self.view, start)
+            text = self.memory[start + RECORD_HEAD.size : start + size]
             found.append(Record(flags, when, client[:octets], text))
             tail += (size + 7) & ~7
         self.words[Word.TAIL] = tail

@@ -31,6 +31,7 @@ def generation(number: int = 1, **said: object) -> dict[str, object]:
         "watch": [],
         "duration": 0.25,
         "problems": [],
+        "reloads": {"succeeded": 0, "refused": 0, "last_success": 1.0},
     } | said
 
 
@@ -261,7 +262,8 @@ def test_more_connections_than_allowed_are_told_so(start: Start) -> None:
 def test_metrics_tell_what_happened(start: Start) -> None:
     running = start(workers=2)
     running.tell(generation())
-    running.tell(generation(2, problems=["tiktok.yaml:14: no"]))
+    refused = {"succeeded": 0, "refused": 1, "last_success": 1.0}
+    running.tell(generation(2, problems=["tiktok.yaml:14: no"], reloads=refused))
     for region in running.regions:
         region.malformed("short")
     eventually(lambda: 'blocker_reload_total{result="refused"} 1.0' in running.get("/metrics")[2])

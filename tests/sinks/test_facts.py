@@ -13,29 +13,35 @@ EVENT = {
     "watch": ["/etc/blocker.yaml"],
     "duration": 0.5,
     "problems": [],
+    "reloads": {"succeeded": 3, "refused": 1, "last_success": 200.0},
     "path": "/var/lib/blocker/generation-7.json",
 }
 
 
-def test_the_first_event_tells_what_is_in_force_and_is_no_reload() -> None:
-    facts = Facts().after(EVENT, 200.0)
+def after(*events: dict[str, object]) -> Facts:
+    """Return the facts after all events."""
+    facts = Facts()
+    for event in events:
+        facts = facts.after({**EVENT, **event})
+    return facts
+
+
+def test_an_event_tells_what_is_in_force_and_how_reloads_went() -> None:
+    facts = after({})
     assert (facts.generation, facts.digest, facts.compiled) == (7, "abc", 100.0)
     assert facts.apps == {"tiktok": App(12, "TikTok")}
     assert facts.paths == ("/etc/blocker.yaml",)
-    assert (facts.succeeded, facts.refused, facts.last_success) == (0, 0, 200.0)
+    assert (facts.succeeded, facts.refused, facts.last_success) == (3, 1, 200.0)
 
 
-def test_a_success_replaces_and_counts() -> None:
-    facts = Facts().after(EVENT, 200.0).after({**EVENT, "number": 8, "digest": "def", "duration": 1.5}, 300.0)
+def test_a_success_replaces() -> None:
+    facts = after({}, {"number": 8, "digest": "def", "duration": 1.5})
     assert (facts.generation, facts.digest, facts.last_duration) == (8, "def", 1.5)
-    assert (facts.succeeded, facts.refused, facts.last_success) == (1, 0, 300.0)
 
 
-def test_a_refusal_counts_and_says_why_until_the_next_success() -> None:
-    facts = Facts().after(EVENT, 200.0).after({**EVENT, "problems": ["tiktok.yaml:14: ..."]}, 300.0)
-    assert (facts.succeeded, facts.refused, facts.last_success) == (0, 1, 200.0)
-    assert facts.problems == ("tiktok.yaml:14: ...",)
-    assert facts.after(EVENT, 400.0).problems == ()
+def test_a_refusal_says_why_until_the_next_success() -> None:
+    assert after({}, {"problems": ["tiktok.yaml:14: ..."]}).problems == ("tiktok.yaml:14: ...",)
+    assert after({"problems": ["tiktok.yaml:14: ..."]}, {}).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -44,4 +50,4 @@ def test_a_refusal_counts_and_says_why_until_the_next_success() -> None:
 )
 def test_nonsense_is_refused(event: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
-        Facts().after(event, 0.0)
+        Facts().after(event)

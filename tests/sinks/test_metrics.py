@@ -23,7 +23,6 @@ DROPPED = Labels("udp", "A", "none", "blocked", "guests", "tiktok", "drop", "qna
 MONITORED = Labels("tcp", "AAAA", "NOERROR", "upstream", "lab", "wechat", "passthru", "alias", "1")
 CACHED = Labels("udp", "A", "NXDOMAIN", "cache")
 FACTS = Facts(
-    heard=True,
     generation=9,
     digest="d1",
     compiled=1700000000.0,
@@ -64,8 +63,9 @@ def exposed(facts: Facts = FACTS) -> CollectorRegistry:
     second.words[Word.PULSE] = NOW - 7_000_000_000
     second.words[Word.RESTARTS] = 4
     second.words[Word.PID] = 0
+    first.words[Word.LOG_DROPPED] = 5
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Collector([first, second], lambda: facts, lambda: 5, lambda: NOW))
+    registry.register(Collector([first, second], lambda: facts, lambda: NOW))
     return registry
 
 

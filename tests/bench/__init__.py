@@ -1,0 +1,1 @@
+"""Measures what the house promises, side by side with other servers: `python -m tests.bench [name...]`."""

@@ -1,0 +1,88 @@
+"""What refuses a list that can be read, and what is only worth a look."""
+
+from datetime import date
+
+import pytest
+
+from blocker.config import Lists
+from blocker.lists import check
+from blocker.lists.gather import gather
+from blocker.lists.pattern import FLOATING
+
+TODAY = date(2026, 11, 24)
+
+
+def sources(tmp_path, files):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    return gather(Lists(built_in=False, directories=(tmp_path,)))
+
+
+def app(*entries, more=""):
+    return f"app: a\n{more}entries:\n" + "".join(f"  - {{{entry}}}\n" for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("files", "problems"),
+    [
+        ({"a.yaml": app("value: com, kind: suffix")}, ["a.yaml:3: 'com' is a public suffix"]),
+        ({"a.yaml": app("value: co.uk, kind: suffix")}, ["a.yaml:3: 'co.uk' is a public suffix"]),
+        ({"a.yaml": app("value: co.uk, kind: exact")}, []),  # the name alone harms nobody below it
+        ({"a.yaml": app("value: co.uk, kind: suffix, action: allow")}, []),
+        ({"a.yaml": app("value: test, kind: suffix", more="category: protocol\n")}, []),
+        ({"a.yaml": app('value: "**.tiktok*.com", kind: pattern')}, []),
+        ({"a.txt": "a.example\nco.uk\nfoo.ck\nwww.ck\n"}, ["a.txt:2: 'co.uk' is", "a.txt:3: 'foo.ck' is"]),
+        ({"a.txt": "@@co.uk\n"}, []),
+        ({"a.hosts": "0.0.0.0 co.uk\n"}, []),
+        (
+            {"a.yaml": app(*(f'value: "abcd{at}.*", kind: pattern' for at in range(FLOATING + 2)))},
+            [f"a.yaml:{FLOATING + 3}: 'abcd{FLOATING}.*' is pattern number {FLOATING + 1}"],
+        ),
+    ],
+)  # fmt: skip
+def test_problems(tmp_path, files, problems):
+    found = check.problems(sources(tmp_path, files))
+    assert len(found) == len(problems)
+    assert all(said.startswith(f"{tmp_path}/{wanted}") for said, wanted in zip(found, problems, strict=True))
+
+
+SWITCH = "switches:\n  s: {default: false, about: x}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "warnings"),
+    [
+        ({"a.yaml": app("value: a.example, kind: suffix", more="review_by: 2026-11-24\n")}, []),
+        ({"a.yaml": app("value: a.example, kind: suffix", more="review_by: 2026-11-23\n")}, ["a.yaml:2: was to be"]),
+        ({"a.yaml": app("value: a.example, kind: suffix", more=SWITCH)}, ["a.yaml:3: switch 's' is declared"]),
+        ({"a.yaml": app("value: github.io, kind: suffix")}, ["a.yaml:3: strangers have names of their own"]),
+        (
+            {"a.yaml": app("value: a.example, kind: suffix", "value: A.example, kind: suffix")},
+            ["a.yaml:4: 'A.example' is already in"],
+        ),
+        (
+            {"a.yaml": app("value: a.example, kind: suffix", "value: b.a.example, kind: exact")},
+            ["a.yaml:4: 'b.a.example' is covered by"],
+        ),
+        (  # under an exception it is not covered
+            {"a.yaml": app("value: a.b.c.example, kind: suffix", "value: b.c.example, kind: suffix, action: allow",
+                           "value: c.example, kind: suffix")},
+            [],
+        ),
+        (  # an entry whose switch is off covers nothing
+            {"a.yaml": app("value: a.example, kind: suffix, switch: s", "value: b.a.example, kind: suffix", more=SWITCH)},
+            [],
+        ),
+        ({"a.txt": "a.example\na.example\nb.example\n"}, ["a.txt:1: 1 names are listed more than once"]),
+    ],
+)  # fmt: skip
+def test_warnings(tmp_path, files, warnings):
+    found = check.warnings(sources(tmp_path, files), TODAY)
+    assert len(found) == len(warnings)
+    assert all(said.startswith(f"{tmp_path}/{wanted}") for said, wanted in zip(found, warnings, strict=True))
+
+
+def test_the_lists_that_ship_are_in_order():
+    found = gather(Lists())
+    assert check.problems(found) == []
+    assert check.warnings(found, TODAY) == []

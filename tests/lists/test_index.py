@@ -1,0 +1,196 @@
+"""Looking names and addresses up, against looking through every entry."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from blocker import names
+from blocker.config import Lists
+from blocker.lists import compile as compiling
+from blocker.lists.gather import gather
+from blocker.lists.index import Index
+from blocker.policy import Action, Scope
+
+A = """\
+app: a
+switches:
+  on: {default: true, about: x}
+  off: {default: false, about: x}
+entries:
+  - {value: game.example, kind: suffix, answer: nodata}
+  - {value: help.game.example, kind: suffix, action: allow}
+  - {value: exact.example, kind: exact}
+  - {value: off.game.example, kind: suffix, switch: off, role: web, note: "why"}
+  - {value: on.example, kind: suffix, switch: on}
+  - {value: "**.game*.cdn.example", kind: pattern}
+  - {value: "**.gamezone.**", kind: pattern}
+  - {value: "**.gamezone.shop.*", kind: pattern, action: allow}
+  - {value: "**.offgame.**", kind: pattern, switch: off}
+  - {value: 192.0.2.0/24, kind: cidr, exclusive: true}
+  - {value: 192.0.2.128/25, kind: cidr, exclusive: true, action: allow}
+  - {value: 198.51.100.0/24, kind: cidr}
+  - {value: 203.0.113.0/24, kind: cidr, exclusive: true, switch: off}
+  - {value: "2001:db8::/32", kind: cidr, exclusive: true}
+"""
+FILES = {"a.yaml": A, "b.txt": "game.example\nplain.example\n@@yes.plain.example\n", "c.hosts": "0.0.0.0 h.example\n"}
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return opened(tmp_path_factory.mktemp("index"), FILES)
+
+
+def opened(folder, files):
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    compiling.build(gather(Lists(built_in=False, directories=(folder,))), folder / "index")
+    return Index.open(folder / "index")
+
+
+def shown(found):
+    return [[f"{rule.source.rpartition('/')[2]}{' allow' * rule.allow}" for rule in rules] for rules in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("game.example", [["a.yaml:6", "b.txt:1"]]),  # one tuple per listed name
+        ("w.game.example", [["a.yaml:6", "b.txt:1"]]),
+        ("x.help.game.example", [["a.yaml:7 allow"], ["a.yaml:6", "b.txt:1"]]),  # the most specific first
+        ("off.game.example", [["a.yaml:6", "b.txt:1"]]),  # an entry whose switch is off is absent
+        ("on.example", [["a.yaml:10"]]),
+        ("notgame.example", []),  # a label border, not a string suffix
+        ("exact.example", [["a.yaml:8"]]),
+        ("w.exact.example", []),
+        ("h.example", [["c.hosts:1"]]),
+        ("w.h.example", []),
+        ("a.yes.plain.example", [["b.txt:3 allow"], ["b.txt:2"]]),
+        ("game7.cdn.example", [["a.yaml:11"]]),  # a pattern with a literal end is found under that end
+        ("cdn.example", []),
+        ("w.gamezone.fr", [["a.yaml:12"]]),
+        ("gamezone.shop.fr", [["a.yaml:12", "a.yaml:13 allow"]]),  # floating patterns come together
+        ("gamezone.fr.game.example", [["a.yaml:6", "b.txt:1"], ["a.yaml:12"]]),  # and last
+        ("offgame.fr", []),
+        ("example", []),
+        (".", []),
+    ],
+)
+def test_find(index, text, found):
+    name = names.from_text(text)
+    assert shown(index.find(name)) == found
+    assert shown(index.find(name)) == found  # as remembered
+
+
+def test_nothing_is_one_constant(index):
+    assert index.find(names.from_text("w.example.org")) is index.find(names.from_text("v.example.org")) == ()
+
+
+def test_rules_say_where_they_come_from(index):
+    ((first, second),) = index.find(names.from_text("game.example"))
+    assert (first.app, first.value, first.scope, first.answer) == ("a", "game.example", Scope.SUFFIX, Action.NODATA)
+    assert (second.app, second.value, second.scope, second.answer) == ("b", "game.example", Scope.SUFFIX, None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        ([b"x\x04game", b"example"], []),  # the octet 4 inside a label only looks like a border
+        ([b"\x04game", b"example"], []),
+        ([b"w", b"x\x04game", b"example"], []),
+        ([b"\x04game\x07example"], []),
+        ([b"x\x04game", b"game", b"example"], [["a.yaml:6", "b.txt:1"]]),
+        ([b"\0", b"game", b"example"], [["a.yaml:6", "b.txt:1"]]),
+        ([b"a.b", b"game", b"example"], [["a.yaml:6", "b.txt:1"]]),
+    ],
+)
+def test_crafted_labels(index, labels, found):
+    name = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
+    assert shown(index.find(name)) == found
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("192.0.2.1", ["a.yaml:15"]),
+        ("192.0.2.129", ["a.yaml:16 allow", "a.yaml:15"]),  # the longest prefix first
+        ("192.0.3.0", []),
+        ("192.0.1.255", []),
+        ("198.51.100.1", []),  # not exclusive: recorded for the egress part
+        ("203.0.113.1", []),  # its switch is off
+        ("2001:db8::1", ["a.yaml:19"]),
+        ("2001:db9::1", []),
+        ("::", []),
+    ],
+)
+def test_find_address(index, address, found):
+    assert shown([index.find_address(ip_address(address).packed)]) == [found]
+
+
+def test_listed_shows_what_is_off_as_well(index):
+    found = index.listed(names.from_text("off.game.example"))
+    assert [(each.rule.value, each.active, each.switch) for each in found] == [
+        ("off.game.example", False, "off"),
+        ("game.example", True, ""),
+        ("game.example", True, ""),
+    ]
+    assert (found[0].role, found[0].note) == ("web", "why")
+    (floating,) = index.listed(names.from_text("offgame.fr"))
+    assert (floating.rule.value, floating.active) == ("**.offgame.**", False)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """An entry of the reference."""
+
+    labels: tuple[bytes, ...]
+    exact: bool
+    line: int
+
+    def covers(self, labels):
+        return labels == self.labels if self.exact else labels[-len(self.labels) :] == self.labels
+
+
+LABEL = st.sampled_from([b"a", b"b", b"aa", b"ab"])
+LISTED = st.lists(LABEL, min_size=2, max_size=4).map(tuple)
+CRAFTED = LABEL | st.sampled_from([b"a\1b", b"\1a", b"b\2aa", b"\2ab\1b", b"\0", b"\2"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    st.lists(LISTED, min_size=1, max_size=12),
+    st.lists(LISTED, max_size=12),
+    st.lists(st.lists(CRAFTED, max_size=6).map(tuple), min_size=5, max_size=20),
+)
+def test_find_as_the_reference(tmp_path, suffixes, exacts, asked):
+    files = {
+        "s.txt": "\n".join(".".join(label.decode() for label in labels) for labels in suffixes),
+        "x.hosts": "\n".join("0.0.0.0 " + ".".join(label.decode() for label in labels) for labels in exacts),
+    }
+    index = opened(tmp_path, files)
+    entries = [Plain(labels, False, line) for line, labels in enumerate(suffixes, 1)]
+    entries += [Plain(labels, True, line) for line, labels in enumerate(exacts, 1)]
+    for labels in (*asked, *suffixes, *((b"a", *each) for each in suffixes)):
+        matching = [each for each in entries if each.covers(labels)]
+        wanted = [
+            [f"{'x.hosts' if each.exact else 's.txt'}:{each.line}" for each in matching if len(each.labels) == size]
+            for size in sorted({len(each.labels) for each in matching}, reverse=True)
+        ]
+        name = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
+        assert shown(index.find(name)) == wanted
+
+
+def test_memos_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("blocker.lists.index._REMEMBERED", 4)
+    index = opened(tmp_path, FILES)
+    for at in range(50):
+        assert shown(index.find(names.from_text(f"w{at}.game.example"))) == [["a.yaml:6", "b.txt:1"]]
+    assert len(index._remembered) <= 4
+
+
+def test_an_index_outlives_its_file(tmp_path):
+    index = opened(tmp_path, FILES)
+    (tmp_path / "index").unlink()
+    assert index.find(names.from_text("game.example"))

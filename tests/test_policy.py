@@ -1,0 +1,192 @@
+"""The only yes/no: precedence, aliases, addresses, monitoring."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocker import names
+from blocker.policy import PASSTHRU, Action, Policy, Treatment, Trigger, decide, inspect, is_private
+from tests.oracle import Table, response, rule
+
+SINKHOLE = Treatment(Action.SINKHOLE)
+STAFF = Policy(
+    "staff",
+    {
+        "tiktok": SINKHOLE,
+        "wechat": Treatment(Action.NXDOMAIN),
+        "bypass": Treatment(Action.REFUSED, monitored=True),
+        "canary": SINKHOLE,
+        "special": Treatment(Action.NODATA),
+    },
+    forwarded=(names.from_text("corp.onion"),),
+    private_zones=(names.from_text("intranet.example"),),
+)
+RULES = Table(
+    rule("tiktok.com"),
+    rule("ads.tiktok.com", allow=True),
+    rule("worse.ads.tiktok.com"),
+    rule("=only.example"),
+    rule("shared.example"), rule("shared.example", allow=True),
+    rule("other.example"), rule("other.example", "wechat", allow=True),
+    rule("wechat.com", "wechat"),
+    rule("elsewhere.example", "kaspersky"),  # staff does not look at it
+    rule("both.example", "bypass"), rule("both.example", "wechat"),
+    rule("dns.example", "bypass"),
+    rule("deep.wechat.com", "bypass"),
+    rule("free.wechat.com", "bypass", allow=True),
+    rule("mask.icloud.com", "canary", answer=Action.NXDOMAIN),
+    rule("onion", "special", quiet=True), rule("localhost", "special", answer=Action.LOOPBACK, quiet=True),
+    rule("akamaized.net", guarded=True),
+    rule("v.akamaized.net"),
+    rule("**.*tiktokcdn*.com"),
+    rule("203.0.113.0/24"), rule("203.0.113.64/26", allow=True), rule("203.0.113.65/32", "wechat"),
+    rule("198.51.100.0/24", "bypass"),
+    rule("2001:db8:bad::/48"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("qname", "action", "listed", "monitored"),
+    [
+        ("tiktok.com", "sinkhole", "tiktok.com", False),
+        ("a.b.tiktok.com", "sinkhole", "tiktok.com", False),  # below a listed name
+        ("nottiktok.com", "passthru", None, False),  # a label border, not the end of a text
+        ("com", "passthru", None, False),
+        ("ads.tiktok.com", "passthru", "ads.tiktok.com", False),  # the more specific exception
+        ("x.ads.tiktok.com", "passthru", "ads.tiktok.com", False),
+        ("x.worse.ads.tiktok.com", "sinkhole", "worse.ads.tiktok.com", False),  # and a block below it again
+        ("only.example", "sinkhole", "only.example", False),
+        ("not.only.example", "passthru", None, False),  # exact is not a suffix
+        ("shared.example", "passthru", "shared.example", False),  # at the same name the exception wins
+        ("other.example", "passthru", "other.example", False),  # whichever app it stands with
+        ("wechat.com", "nxdomain", "wechat.com", False),  # the action is the app's
+        ("elsewhere.example", "passthru", None, False),  # an app this group does not block
+        ("both.example", "nxdomain", "both.example", False),  # enforced beats monitored
+        ("dns.example", "passthru", "dns.example", True),
+        ("x.deep.wechat.com", "nxdomain", "wechat.com", False),  # a monitored match shields nothing
+        ("mask.icloud.com", "nxdomain", "mask.icloud.com", False),  # the rule's own answer
+        ("x.onion", "nodata", "onion", False),
+        ("x.corp.onion", "passthru", None, False),  # a forwarded zone is served by somebody
+        ("a.localhost", "loopback", "localhost", False),
+        ("akamaized.net", "sinkhole", "akamaized.net", False),  # asked for by name: the guard is for aliases
+        ("v1-tiktokcdn-us.com", "sinkhole", "**.*tiktokcdn*.com", False),
+        (".", "passthru", None, False),
+    ],
+)
+def test_decide(qname, action, listed, monitored):
+    verdict = decide(STAFF, RULES, names.from_text(qname))
+    assert (verdict.action, verdict.rule and verdict.rule.value, verdict.monitored) == (action, listed, monitored)
+    assert verdict.trigger is (Trigger.QNAME if verdict.rule else Trigger.NONE)
+    assert verdict.via == ""
+
+
+def test_no_match_is_the_one_passthru():
+    assert decide(STAFF, RULES, names.from_text("www.example.com")) is PASSTHRU
+    assert inspect(STAFF, RULES, names.from_text("www.example.com"), response("www.example.com 1 A 192.0.2.1")) is PASSTHRU
+
+
+@pytest.mark.parametrize(
+    ("records", "action", "trigger", "listed", "via"),
+    [
+        ("q.example 1 CNAME a.tiktok.com", "sinkhole", "alias", "tiktok.com", "a.tiktok.com"),
+        ("q.example 1 CNAME a.example\na.example 1 CNAME b.wechat.com", "nxdomain", "alias", "wechat.com", "b.wechat.com"),
+        ("q.example 1 DNAME tiktok.com", "sinkhole", "alias", "tiktok.com", "tiktok.com"),
+        ("q.example 1 CNAME ads.tiktok.com", "passthru", "none", None, ""),  # an exception
+        ("q.example 1 CNAME x.akamaized.net", "passthru", "none", None, ""),  # the guard
+        ("q.example 1 CNAME x.v.akamaized.net", "sinkhole", "alias", "v.akamaized.net", "x.v.akamaized.net"),
+        ("q.example 1 HTTPS 0 www.tiktok.com", "sinkhole", "alias", "tiktok.com", "www.tiktok.com"),
+        ("q.example 1 SVCB 1 www.tiktok.com alpn=h2", "sinkhole", "alias", "tiktok.com", "www.tiktok.com"),
+        ("q.example 1 HTTPS 1 . ipv4hint=192.0.2.1,203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
+        ("q.example 1 HTTPS 1 . ipv6hint=2001:db8:bad::1", "sinkhole", "response-ip", "2001:db8:bad::/48", "2001:db8:bad::1"),
+        ("q.example 1 A 203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
+        ("q.example 1 A 203.0.113.70", "passthru", "none", None, ""),  # the longer prefix is an exception
+        ("q.example 1 A 203.0.113.65", "nxdomain", "response-ip", "203.0.113.65/32", "203.0.113.65"),
+        ("q.example 1 A 192.0.2.1\nq.example 1 A 203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
+        ("q.example 1 A 10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
+        ("q.example 1 HTTPS 1 . ipv4hint=10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
+        ("q.example 1 CNAME dns.example\ndns.example 1 A 10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
+        ("q.example 1 CNAME dns.example", "passthru", "alias", "dns.example", "dns.example"),  # monitored
+        ("q.example 1 A 198.51.100.1", "passthru", "response-ip", "198.51.100.0/24", "198.51.100.1"),  # monitored
+        ("q.example 1 CNAME dns.example\ndns.example 1 CNAME tiktok.com", "sinkhole", "alias", "tiktok.com", "tiktok.com"),
+        ("q.example 1 MX 5 tiktok.com", "passthru", "none", None, ""),  # mail to somebody is not an alias
+    ],
+)  # fmt: skip
+def test_inspect(records, action, trigger, listed, via):
+    verdict = inspect(STAFF, RULES, names.from_text("q.example"), response(records, name="q.example"))
+    assert (verdict.action, verdict.trigger, verdict.rule and verdict.rule.value, verdict.via) == (
+        action, trigger, listed, via,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("qname", "rebinding", "action"),
+    [
+        ("www.example.com", True, "nodata"),
+        ("www.example.com", False, "passthru"),
+        ("a.intranet.example", True, "passthru"),  # an exception
+        ("notintranet.example", True, "nodata"),
+    ],
+)
+def test_rebinding(qname, rebinding, action):
+    policy = Policy("staff", {}, rebinding=rebinding, private_zones=STAFF.private_zones)
+    found = response(f"{qname} 1 A 192.168.1.1", name=qname)
+    assert inspect(policy, RULES, names.from_text(qname), found).action == action
+
+
+def test_an_exception_for_a_range_is_not_one_for_private_addresses():
+    index = Table(rule("10.1.0.0/16", allow=True))
+    assert inspect(STAFF, index, b"\1q\0", response("q 1 A 10.1.2.3", name="q")).action == "nodata"
+
+
+PRIVATE = [
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+    "::/127", "::ffff:0:0/96", "fc00::/7", "fe80::/10",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("network", [ip_network(each) for each in PRIVATE], ids=str)
+def test_is_private_to_the_last_address(network):
+    first, last = int(network.network_address), int(network.broadcast_address)
+    size = network.max_prefixlen // 8
+    assert is_private(first.to_bytes(size))
+    assert is_private(last.to_bytes(size))
+    assert not is_private((last + 1).to_bytes(size))
+    assert first == 0 or not is_private((first - 1).to_bytes(size))
+
+
+@given(st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)))
+def test_is_private_as_a_plain_search_says(address):
+    assert is_private(address) == any(
+        ip_address(address) in network for network in map(ip_network, PRIVATE) if network.max_prefixlen == 8 * len(address)
+    )
+
+
+@dataclass
+class Facts:
+    """What a response would say."""
+
+    aliases: tuple[bytes, ...]
+    addresses: tuple[bytes, ...]
+
+
+WORDS = st.sampled_from(["tiktok.com", "ads.tiktok.com", "x.example", "wechat.com", "akamaized.net", "dns.example"])
+
+
+@given(st.lists(WORDS, max_size=4), st.lists(st.sampled_from(["192.0.2.1", "203.0.113.1", "10.0.0.1"]), max_size=3))
+def test_one_blocked_part_blocks_the_whole(aliases, addresses):
+    """The order of the parts does not matter for whether something is blocked."""
+    blocked = {"tiktok.com", "wechat.com", "203.0.113.1", "10.0.0.1"}
+    facts = Facts(tuple(map(names.from_text, aliases)), tuple(ip_address(each).packed for each in addresses))
+    verdict = inspect(STAFF, RULES, b"\1q\0", facts)
+    assert (verdict.action is not Action.PASSTHRU) == bool(blocked.intersection(aliases + addresses))
+
+
+@given(st.lists(st.sampled_from(["tiktok", "wechat", "bypass"]), min_size=1, max_size=3), st.booleans())
+def test_a_listed_name_is_blocked_exactly_when_an_enforced_app_lists_it(apps, allowed):
+    table = Table(*(rule("x.example", app) for app in apps), *([rule("x.example", allow=True)] if allowed else []))
+    verdict = decide(STAFF, table, names.from_text("x.example"))
+    enforced = any(not STAFF.apps[app].monitored for app in apps)
+    assert (verdict.action is not Action.PASSTHRU) == (enforced and not allowed)
