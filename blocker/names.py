@@ -28,7 +28,8 @@ def from_text(text: str) -> Name:
     """
     if text == ".":
         return ROOT
-    stripped = text[:-1] if text.endswith(".") and not text.endswith("\\.") else text
+    backslashes = len(text) - 1 - len(text[:-1].rstrip("\\"))  # an odd number of them escapes a last dot
+    stripped = text[:-1] if text.endswith(".") and not backslashes % 2 else text
     if not stripped:
         raise NameFormatError(f"{text!r} is not a domain name: it is empty")
     if stripped.isascii():

@@ -6,7 +6,6 @@ What it finds, good or bad, comes back over a pipe as one JSON object; that it d
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,6 @@ from blocker.errors import BlockerError, ProblemsError
 from blocker.serve import generation
 
 DIED = "the process that reads the lists died: see the log above, and the machine's memory"
-
-
-@dataclass(slots=True)
-class Reload:
-    """A reload under way."""
-
-    pid: int  # of the preparer
-    pipe: socket.socket
-    deadline: float  # monotonic seconds
-    began: float
-    answers: int = 0  # requests of the control process that wait for its result
-    waiting: set[int] = field(default_factory=set)  # slots that have not adopted yet
-    prepared: dict[str, Any] | None = None
-    again: bool = False  # asked for once more meanwhile: what is being read may be older than what was asked for
-    answers_again: int = 0
 
 
 def main(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object], number: int) -> int:

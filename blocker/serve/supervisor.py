@@ -25,17 +25,14 @@ import setproctitle
 
 from blocker import config as configuration
 from blocker.config import Config
-from blocker.errors import ProblemsError
 from blocker.serve import control, preparer, sockets, worker
-from blocker.serve.preparer import Reload
+from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
 from blocker.serve.systemd import Systemd
 from blocker.sinks import oplog, privacy
 from blocker.sinks.region import Region, Word
 
 _STEP: Final = 0.25  # seconds between looks at pulses and clocks
-_PREPARE: Final = 120.0  # seconds a preparer may take
-_ADOPT: Final = 30.0  # seconds workers may take to adopt a generation
 _CONTROL_PAUSE: Final = 0.5  # seconds before a control process that died is replaced: no haste, no tight loop
 _GRACE: Final = 8.0  # seconds workers may take to drain
 
@@ -58,13 +55,8 @@ class Supervisor:
         self._control: socket.socket | None = None
         self._http: socket.socket | None = None
         self._control_listener: socket.socket | None = None
-        self._current: dict[str, Any] = {}
-        self._number = 0
-        self._succeeded = 0  # reloads
-        self._refused = 0  # reloads
-        self._last_success = time.time()
         self._control_start_at = 0.0  # monotonic seconds before which no control process is started
-        self._reload: Reload | None = None
+        self._reloads = Reloads(self._selector, self._slots, self._start_preparer, self._tell_control, self._systemd)
         self._ready = False
         self._stopping = False
         self._stop_by = 0.0  # monotonic seconds
@@ -87,10 +79,10 @@ class Supervisor:
         self._control_listener = sockets.listen_control(control_path)
         sockets.drop_privileges(config.process, [folder, control_path])
         privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
-        self._slots = [Slot(number, Region(), share) for number, share in enumerate(shares)]
+        self._slots.extend(Slot(number, Region(), share) for number, share in enumerate(shares))
         self._catch_signals()
         try:
-            self._current = self._prepare_first()
+            self._reloads.first()
             gc.collect()
             gc.freeze()  # what is there now is shared with the children: let no collection copy its pages
             self._start_control()
@@ -112,7 +104,7 @@ class Supervisor:
         self._handle_signals()
         now = time.monotonic()
         self._look_at_pulses(now)
-        self._look_at_reload(now)
+        self._reloads.look(now)
         if not self._stopping:
             for slot in self._slots:
                 if not slot.pid and now >= slot.start_at:
@@ -135,8 +127,8 @@ class Supervisor:
         caught, self._signals = self._signals, set()
         if signal.SIGCHLD in caught:
             self._reap()
-        if signal.SIGHUP in caught:
-            self._begin_reload()
+        if signal.SIGHUP in caught and not self._stopping:
+            self._reloads.begin()
         if signal.SIGUSR1 in caught:
             self._tell_control({"event": "reopen"})
         if caught & {signal.SIGTERM, signal.SIGINT}:
@@ -154,7 +146,7 @@ class Supervisor:
                 "serving",
                 listen=", ".join(map(str, self._config.listen)),
                 workers=len(self._slots),
-                lists=len(self._current["apps"]),
+                lists=len(self._reloads.current["apps"]),
                 metrics=str(self._config.metrics.listen or "none"),
             )
         if lively and self._systemd.watchdog and now >= self._feed_at:
@@ -165,6 +157,7 @@ class Supervisor:
 
     def _start(self, slot: Slot) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path = self._reloads.current["path"]
         words = slot.region.words
         words[Word.READY] = 0
         words[Word.PULSE] = time.monotonic_ns()
@@ -172,9 +165,7 @@ class Supervisor:
         if not pid:
             ours.close()
             self._become(
-                lambda: worker.main(
-                    slot.region, slot.share, theirs, self._current["path"], slot.number, len(self._slots)
-                ),
+                lambda: worker.main(slot.region, slot.share, theirs, path, slot.number, len(self._slots)),
                 keep=(theirs, *slot.share.udp, *slot.share.tcp),
             )
         theirs.close()
@@ -198,7 +189,7 @@ class Supervisor:
         ours.setblocking(False)
         self._control_pid, self._control = pid, ours
         self._selector.register(ours, selectors.EVENT_READ, self._hear_control)
-        self._tell_generation([], self._current["duration"])
+        self._reloads.tell()
 
     def _become(self, main: Callable[[], int], keep: tuple[socket.socket, ...]) -> None:
         """Be a child: forget the parent's ways and run `main`. Never returns."""
@@ -211,10 +202,12 @@ class Supervisor:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             self._selector.close()
             kept = {sock.fileno() for sock in keep}
+            others = [self._woken, self._waker, self._control, self._http, self._control_listener]
             for slot in self._slots:
-                for sock in (slot.channel, *slot.share.udp, *slot.share.tcp):
-                    if sock is not None and sock.fileno() not in kept:
-                        sock.close()
+                others += [slot.channel, *slot.share.udp, *slot.share.tcp]
+            for sock in others:
+                if sock is not None and sock.fileno() not in kept:
+                    sock.close()
             status = main()
         except BaseException as error:  # noqa: BLE001 a child must never run on in its parent's code
             self._log.error("process failed", exc_info=error)
@@ -244,8 +237,7 @@ class Supervisor:
         was_ready = slot.ready
         slot.died(time.monotonic())
         slot.hang_up(self._selector)
-        if self._reload is not None:
-            self._reload.waiting.discard(slot.number)
+        self._reloads.left(slot)
         if self._stopping:
             self._status = self._status or (1 if code else 0)
         elif not was_ready and not self._ready:
@@ -279,119 +271,26 @@ class Supervisor:
             os.kill(self._control_pid, signal.SIGKILL)
             os.waitpid(self._control_pid, 0)
 
-    # Reload.
+    # Talking.
 
-    def _prepare_first(self) -> dict[str, Any]:
-        """Prepare the first generation and wait for it. Raises BlockerError with all problems."""
-        self._number = int(time.time())
-        reload = self._fork_preparer()
-        said = preparer.result(reload.pipe)
-        os.waitpid(reload.pid, 0)
-        if "problems" in said:
-            raise ProblemsError(said["problems"])
-        return said
-
-    def _fork_preparer(self) -> Reload:
+    def _start_preparer(self, number: int) -> tuple[int, socket.socket]:
         ours, theirs = socket.socketpair()
-        number = self._number
         pid = _fork()
         if not pid:
             ours.close()
             self._become(lambda: preparer.main(theirs, self._path, self._overrides, number), keep=(theirs,))
         theirs.close()
-        now = time.monotonic()
-        return Reload(pid, ours, now + _PREPARE, now)
-
-    def _begin_reload(self, answers: int = 0) -> None:
-        """Read everything anew; `answers` requests of the control process wait for the result."""
-        if self._stopping:
-            return
-        if self._reload is not None:
-            self._reload.again = True
-            self._reload.answers_again += answers
-            return
-        self._number += 1
-        self._systemd.reloading()
-        self._reload = self._fork_preparer()
-        self._reload.answers = answers
-        self._selector.register(self._reload.pipe, selectors.EVENT_READ, self._hear_preparer)
-
-    def _hear_preparer(self, pipe: socket.socket) -> None:
-        reload = self._reload
-        assert reload is not None
-        self._selector.unregister(pipe)
-        said = preparer.result(pipe)
-        if "problems" in said:
-            self._end_reload(said["problems"])
-            return
-        reload.prepared = said
-        reload.deadline = time.monotonic() + _ADOPT
-        self._current = said  # a worker that starts from now on starts with it
-        for slot in self._slots:
-            if slot.channel is not None:
-                reload.waiting.add(slot.number)
-                slot.tell({"adopt": said["path"]})
+        return pid, ours
 
     def _hear_worker(self, slot: Slot, channel: socket.socket) -> None:
         try:
             message = channel.recv(65536)
         except BlockingIOError:
             return
-        if not message:  # it is dying: SIGCHLD comes next
+        if message:
+            self._reloads.heard(slot, json.loads(message))
+        else:  # it is dying: SIGCHLD comes next
             slot.hang_up(self._selector)
-            return
-        said = json.loads(message)
-        if self._reload is not None and self._reload.prepared is not None:
-            if "refused" in said:
-                self._log.error("worker cannot adopt; replacing it", worker=slot.number, why=said["why"])
-                slot.kill(signal.SIGTERM)
-            self._reload.waiting.discard(slot.number)
-
-    def _look_at_reload(self, now: float) -> None:
-        reload = self._reload
-        if reload is None:
-            return
-        if reload.prepared is None and now >= reload.deadline:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(reload.pid, signal.SIGKILL)  # its pipe closes, and that is the answer
-        elif reload.prepared is not None and (not reload.waiting or now >= reload.deadline):
-            self._end_reload([f"worker {number} did not adopt it in time" for number in sorted(reload.waiting)])
-
-    def _end_reload(self, problems: list[str]) -> None:
-        reload = self._reload
-        assert reload is not None
-        self._reload = None
-        duration = time.monotonic() - reload.began
-        if problems:
-            self._refused += 1
-            for problem in problems:
-                self._log.error("reload refused; the former lists and policy stay in force", why=problem)
-        else:
-            self._succeeded += 1
-            self._last_success = time.time()
-            self._log.info("reloaded", generation=self._current["number"], seconds=round(duration, 3))
-        self._tell_generation(problems, duration)
-        answer = {
-            "ok": not problems,
-            "problems": problems,
-            "generation": self._current["number"],
-            "digest": self._current["digest"],
-            "seconds": round(duration, 3),
-        }
-        for _ in range(reload.answers):
-            self._tell_control(answer)
-        if not self._stopping:
-            self._systemd.ready()
-        if reload.again:
-            self._begin_reload(reload.answers_again)
-
-    # Talking.
-
-    def _tell_generation(self, problems: list[str], duration: float) -> None:
-        reloads = {"succeeded": self._succeeded, "refused": self._refused, "last_success": self._last_success}
-        self._tell_control(
-            {**self._current, "event": "generation", "problems": problems, "duration": duration, "reloads": reloads}
-        )
 
     def _tell_control(self, message: Mapping[str, object]) -> None:
         if self._control is not None:
@@ -411,8 +310,8 @@ class Supervisor:
             return
         if not message:
             self._forget_control()
-        elif json.loads(message).get("command") == "reload":
-            self._begin_reload(answers=1)
+        elif not self._stopping and json.loads(message).get("command") == "reload":
+            self._reloads.begin(answers=1)
 
 
 def _fork() -> int:

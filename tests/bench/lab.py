@@ -4,14 +4,14 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tests.bench import ours, peers
 from tests.bench.errors import BenchError
-from tests.bench.figures import Row, Series
+from tests.bench.figures import Ratio, Row, Series
 from tests.bench.load import Dnsperf, Result
 from tests.bench.ours import Built
 from tests.bench.process import Running, free_port, spent
@@ -51,12 +51,12 @@ class Lab:
         argv = recipe(folder, port, BLOCKED, self.responder)
         server = self.stack.enter_context(Running(name, argv, port, self.server_cpus, folder / "output"))
         server.wait_ready(BLOCKED[0], peers.SINKHOLE)
-        server.wait_ready(f"ready-{name}.com", peers.ADDRESS)
+        server.wait_ready("ready.com", peers.ADDRESS)
         return server
 
     def start_ours(self, name: str, *, attempts: bool = False, metrics: int | None = None) -> Running:
         """Start the blocker with one worker, the same names blocked and metrics on."""
-        folder = self.new_folder(name.replace(" ", "-").replace(",", ""))
+        folder = self.new_folder(name)
         port = free_port()
         lists = ours.write_list(folder / "lists", BLOCKED)
         log = str(folder / "attempts.jsonl") if attempts else "off"
@@ -65,7 +65,7 @@ class Lab:
         )
         server = self.run_ours(name, config, port)
         server.wait_ready(BLOCKED[0], peers.SINKHOLE)
-        server.wait_ready("ready-ours.com", peers.ADDRESS)
+        server.wait_ready("ready.com", peers.ADDRESS)
         return server
 
     def run_ours(self, name: str, config: Path, port: int, cpus: str | None = None) -> Running:
@@ -77,7 +77,7 @@ class Lab:
 
     def new_folder(self, name: str) -> Path:
         """Return a new folder."""
-        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder))
+        return Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '-')}-", dir=self.folder))
 
     def load(self, server: Running, names: Path, **options: object) -> Dnsperf:
         """Start dnsperf against `server`."""
@@ -150,9 +150,19 @@ def _larger_buffers() -> Iterator[None]:
         _RMEM_MAX.write_text(former)
 
 
-def against(figures: Mapping[str, Series]) -> Sequence[str]:
-    """Return the peers among the names of `figures`."""
-    return [name for name in figures if name in peers.PEERS]
+def compared(
+    bench: str, figures: Mapping[str, Series], ours: str, others: Iterable[str], goals: Mapping[str, float] | None = None
+) -> list[Row]:
+    """Return a row for `ours`, and one for each of the others with the ratio of ours to it, and its goal."""
+    rows = [Row(bench, ours, figures[ours].text("us"))]
+    for name in others:
+        ratio = Ratio(figures[ours], figures[name])
+        goal = (goals or {}).get(name)
+        rows.append(Row(
+            bench, f"{ours} against {name}", figures[name].text("us"), ratio.text(name),
+            f"≤ {goal:.2f} × {name}" if goal else "", ratio.value <= goal if goal else None,
+        ))  # fmt: skip
+    return rows
 
 
 def say(text: str) -> None:

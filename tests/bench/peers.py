@@ -51,6 +51,14 @@ def unbound(folder: Path, port: int, blocked: Sequence[str], upstream: int) -> l
     return ["unbound", "-d", "-c", str(_written(folder, "unbound.conf", config))]
 
 
+def unbound_logging(folder: Path, port: int, blocked: Sequence[str], upstream: int) -> list[str]:
+    """Return the command of an unbound that writes a line to a file for each blocked name, as our attempt log does."""
+    argv = unbound(folder, port, blocked, upstream)
+    with Path(argv[-1]).open("a", encoding="ascii") as file:
+        file.write(f'server:\n log-local-actions: yes\n logfile: "{folder}/actions.log"\n')
+    return argv
+
+
 def dnsdist(folder: Path, port: int, blocked: Sequence[str], upstream: int) -> list[str]:
     """Return the command of dnsdist: a suffix tree, and a packet cache that does not fill up."""
     names = "".join(f'blocked:add(newDNSName("{name}."))\n' for name in blocked)

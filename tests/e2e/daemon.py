@@ -108,12 +108,11 @@ class Daemon:
         self.configure(config or {})
         self.control = folder / "state" / "control.sock"
         self.environment = environment(folder, **(variables or {}))
-        self._out = (folder / "stdout").open("wb")
-        self._err = (folder / "stderr").open("wb")
         command = [*wrap, *BLOCKER, "run", *(flags or ("--config", str(self.path)))]
-        self.process = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err, env=self.environment, **popen
-        )
+        with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=self.environment, **popen
+            )
         if wait:
             self.wait_ready()
 
@@ -151,7 +150,7 @@ class Daemon:
     def get(self, path):
         """Return status and body of what HTTP says; status 0 when nobody is there."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=5) as page:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=5) as page:
                 return page.status, page.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -211,7 +210,7 @@ class Daemon:
 
     def run(self, *arguments):
         """Run a command of `blocker` and return how it ended."""
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             [*BLOCKER, *arguments], env=self.environment, capture_output=True, text=True, timeout=60, check=False
         )
 
@@ -240,5 +239,3 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()  # its children end when it is gone
                 self.process.wait(PATIENCE)
-        self._out.close()
-        self._err.close()

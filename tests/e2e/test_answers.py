@@ -1,5 +1,6 @@
 """What a client hears and what the upstream sees: `blocker run` with flags only and the lists that ship."""
 
+import json
 import time
 
 import dns.edns
@@ -32,9 +33,12 @@ def daemon(tmp_path_factory, upstream):
     made = Daemon(folder, [upstream], hosts=HOSTS, port=port, flags=flags, wait=False)
     made.metrics_port = metrics
     made.control = folder / "cache" / "blocker" / "control.sock"
-    made.wait_ready()
-    yield made
-    assert made.stop() == 0
+    try:
+        made.wait_ready()
+        yield made
+        assert made.stop() == 0
+    finally:
+        made.close()
     assert "Traceback" not in made.log
 
 
@@ -193,6 +197,4 @@ def test_pages(daemon):
 
 def _attempts(daemon):
     """The attempt log goes to standard output, unless somebody says otherwise."""
-    import json  # noqa: PLC0415
-
     return [json.loads(line) for line in daemon.output.splitlines()]

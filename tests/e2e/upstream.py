@@ -76,15 +76,9 @@ def answer(*records: str, rcode: str = "NOERROR", authority: Sequence[str] = ())
             reply.add_answer(*RR.fromZone(text))
         for text in authority:
             reply.add_auth(*RR.fromZone(text))
-        wire = reply.pack()
-        question = seen.wire[12 : 12 + len(seen.message.q.qname.label and b"".join(_labels(seen))) + 1 + 4]
-        return [Reply(wire[:12] + question + wire[12 + len(question) :])]
+        return [Reply(reply.pack())]
 
     return script
-
-
-def _labels(seen: Seen) -> list[bytes]:
-    return [bytes((len(label),)) + label for label in seen.message.q.qname.label]
 
 
 def default(seen: Seen) -> Sequence[Reply]:

@@ -52,7 +52,7 @@ def test_no_lists_at_all(tmp_path):
 
 
 def test_a_refused_list_leaves_no_file(tmp_path):
-    with pytest.raises(ListError, match="'co.uk' is a public suffix"):
+    with pytest.raises(ListError, match=r"'co\.uk' is a public suffix"):
         build(tmp_path, {"a.txt": "co.uk\n"})
     assert not (tmp_path / "index").exists()
 
