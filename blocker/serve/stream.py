@@ -75,6 +75,8 @@ class Connection(asyncio.Protocol):
         self._client = b""
         self._admitted = False
         self._retiring = False
+        self._unread = False  # the client leaves too many answers unread
+        self._held = False  # nothing more is read or handed over for now
         self._buffer = bytearray()
         self._unanswered = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -121,11 +123,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read its answers: no more questions until it does."""
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._unread = True
+        self._hold()
 
     def resume_writing(self) -> None:
-        self._resume()
+        self._unread = False
+        self._go_on()
 
     def reply(self, exchange: Exchange) -> None:
         """Send the answer of an exchange that came over this connection, if it has one."""
@@ -136,9 +139,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(len(exchange.answer).to_bytes(2) + exchange.answer)
         if self._retiring and not self._unanswered:
             self._transport.close()
-        elif self._unanswered == self._listener.limits.tcp_pipeline - 1:
-            self._resume()
-            self._take()
+        elif self._held:
+            self._go_on()
 
     def retire(self) -> None:
         """Close once nothing is waited for."""
@@ -152,8 +154,10 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _take(self) -> None:
-        """Hand over the whole messages in the buffer, as many as may wait for answers at once."""
-        limits = self._listener.limits
+        """Hand over the whole messages in the buffer, as many as may wait for answers at once.
+
+        Answers that are there at once come back through `reply` before the next message is taken.
+        """
         while len(self._buffer) >= 2 and not self._retiring:
             size = int.from_bytes(self._buffer[:2])
             if not size:  # no message has no octets; whoever sends one speaks something else
@@ -161,9 +165,8 @@ class Connection(asyncio.Protocol):
                 return
             if len(self._buffer) < 2 + size:
                 return
-            if self._unanswered >= limits.tcp_pipeline:
-                if self._transport is not None:
-                    self._transport.pause_reading()
+            if self._is_busy():
+                self._hold()
                 return
             packet = bytes(self._buffer[2 : 2 + size])
             del self._buffer[: 2 + size]
@@ -171,9 +174,21 @@ class Connection(asyncio.Protocol):
             self._unanswered += 1
             self._listener.asked(packet, self._client, TCP, self)
 
-    def _resume(self) -> None:
+    def _is_busy(self) -> bool:
+        return self._unread or self._unanswered >= self._listener.limits.tcp_pipeline
+
+    def _hold(self) -> None:
+        self._held = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _go_on(self) -> None:
+        if self._is_busy():
+            return
+        self._held = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+        self._take()
 
     def _watch(self) -> None:
         """Cut off who idles, who is slow to finish a message, and who does not read."""

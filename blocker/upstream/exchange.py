@@ -65,7 +65,7 @@ class InFlight:
 
     def __init__(self) -> None:
         self._by_key: dict[bytes, Pending] = {}
-        self._by_socket: dict[int, Pending] = {}  # port number and id
+        self._by_port: dict[int, dict[int, Pending]] = {}  # socket number, id
         self._wheel: dict[int, list[tuple[float, Pending]]] = {}  # by the tick they are due in
         self._ticked = 0  # the first tick that was not looked at yet
 
@@ -82,12 +82,12 @@ class InFlight:
 
     def sent(self, pending: Pending, port: int, ident: int) -> bool:
         """Note that `pending` leaves from socket `port` with id `ident`; False: that pair is taken, choose another."""
-        slot = port << 16 | ident
-        if slot in self._by_socket:
+        by_id = self._by_port.setdefault(port, {})
+        if ident in by_id:
             return False
         if pending.attempts > 1:
-            self._by_socket.pop(pending.port << 16 | pending.ident, None)
-        self._by_socket[slot] = pending
+            self._leave_port(pending)
+        by_id[ident] = pending
         pending.port, pending.ident = port, ident
         return True
 
@@ -99,7 +99,8 @@ class InFlight:
         """
         if len(packet) < HEADER_SIZE or not packet[2] & QR >> 8:
             return None
-        pending = self._by_socket.get(port << 16 | packet[0] << 8 | packet[1])
+        by_id = self._by_port.get(port)
+        pending = by_id.get(packet[0] << 8 | packet[1]) if by_id is not None else None
         if pending is None or not packet.startswith(pending.question, HEADER_SIZE) or packet[4:6] != b"\0\1":
             return None
         return pending
@@ -108,7 +109,11 @@ class InFlight:
         """Forget a question that is settled."""
         pending.done = True
         self._by_key.pop(pending.key, None)
-        self._by_socket.pop(pending.port << 16 | pending.ident, None)
+        self._leave_port(pending)
+
+    def on_port(self, port: int) -> list[Pending]:
+        """Return the questions that wait for a reply on socket `port`."""
+        return list(self._by_port.get(port, {}).values())
 
     def wake_at(self, pending: Pending, when: float) -> None:
         """Have `due` return `pending` at `when`, or a tick later, and at no other time."""
@@ -138,3 +143,8 @@ class InFlight:
     def everything(self) -> list[Pending]:
         """Return all questions on their way."""
         return list(self._by_key.values())
+
+    def _leave_port(self, pending: Pending) -> None:
+        by_id = self._by_port.get(pending.port)
+        if by_id is not None and by_id.pop(pending.ident, None) is not None and not by_id:
+            del self._by_port[pending.port]

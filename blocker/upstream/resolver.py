@@ -257,9 +257,14 @@ class Resolver:
         """The kernel says that nobody listens there (ICMP): no use waiting for those that went out from it."""
         now = time.monotonic()
         self._servers[port.server].errors += 1
-        for pending in self._in_flight.everything():
-            if pending.port == port.number and not pending.over_tcp:
-                self._lost(pending, now)
+        for pending in self._in_flight.on_port(port.number):
+            if pending.over_tcp:
+                continue
+            self._servers[port.server].timed_out(now, self._config.probe_interval)
+            if self._may_retry(pending, now):
+                self._send(pending, now)
+            else:
+                self._settle(pending, None, now)
 
     def _lost(self, pending: Pending, now: float) -> None:
         """An attempt went unanswered: the next one, if there may be one."""
@@ -285,10 +290,8 @@ class Resolver:
             wait = self._servers[pending.server].wait(self._config.timeout)
             if pending.over_tcp or now < pending.sent + wait:
                 self._in_flight.wake_at(pending, pending.deadline if pending.over_tcp else pending.sent + wait)
-            elif pending.attempts < self._config.attempts:
-                self._lost(pending, now)
             else:
-                self._in_flight.wake_at(pending, pending.deadline)
+                self._lost(pending, now)
         self._flush()
         if self._retired:  # the numbers of the upstreams belong to our successor
             return

@@ -46,7 +46,7 @@ def test_problems(tmp_path, files, problems):
     assert all(said.startswith(f"{tmp_path}/{wanted}") for said, wanted in zip(found, problems, strict=True))
 
 
-SWITCH = "switches:\n  s: {default: false, about: x}\n"
+OFF = "switches:\n  s: {default: false, about: x}\n"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ SWITCH = "switches:\n  s: {default: false, about: x}\n"
     [
         ({"a.yaml": app("value: a.example, kind: suffix", more="review_by: 2026-11-24\n")}, []),
         ({"a.yaml": app("value: a.example, kind: suffix", more="review_by: 2026-11-23\n")}, ["a.yaml:2: was to be"]),
-        ({"a.yaml": app("value: a.example, kind: suffix", more=SWITCH)}, ["a.yaml:3: switch 's' is declared"]),
+        ({"a.yaml": app("value: a.example, kind: suffix", more=OFF)}, ["a.yaml:3: switch 's' is declared"]),
         ({"a.yaml": app("value: github.io, kind: suffix")}, ["a.yaml:3: strangers have names of their own"]),
         (
             {"a.yaml": app("value: a.example, kind: suffix", "value: A.example, kind: suffix")},
@@ -70,7 +70,7 @@ SWITCH = "switches:\n  s: {default: false, about: x}\n"
             [],
         ),
         (  # an entry whose switch is off covers nothing
-            {"a.yaml": app("value: a.example, kind: suffix, switch: s", "value: b.a.example, kind: suffix", more=SWITCH)},
+            {"a.yaml": app("value: a.example, kind: suffix, switch: s", "value: b.a.example, kind: suffix", more=OFF)},
             [],
         ),
         ({"a.txt": "a.example\na.example\nb.example\n"}, ["a.txt:1: 1 names are listed more than once"]),

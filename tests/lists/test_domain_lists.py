@@ -44,9 +44,9 @@ def test_listed(index, text, app, answer):
 @pytest.mark.parametrize(
     "text",
     [
-        "example", "example.com", "ipv4only.arpa", "arpa", "in-addr.arpa", "8.8.8.8.in-addr.arpa", "32.172.in-addr.arpa",
-        "15.172.in-addr.arpa", "63.100.in-addr.arpa", "128.100.in-addr.arpa", "icloud.com", "www.qq.com", "google.com",
-        "akamaized.net", "home", "lan",
+        "example", "example.com", "ipv4only.arpa", "arpa", "in-addr.arpa", "8.8.8.8.in-addr.arpa",
+        "32.172.in-addr.arpa", "15.172.in-addr.arpa", "63.100.in-addr.arpa", "128.100.in-addr.arpa", "icloud.com",
+        "www.qq.com", "google.com", "akamaized.net", "home", "lan",
     ],
 )  # fmt: skip
 def test_left_alone(index, text):
