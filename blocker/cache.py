@@ -13,7 +13,7 @@ from blocker.wire.constants import NOERROR, NXDOMAIN, SERVFAIL
 from blocker.wire.response import Response
 
 _OVERHEAD: Final = 780  # octets an entry costs beside its bytes (measured: 681 with one address, 780 with an alias)
-NOTHING_SAID: Final = Response(SERVFAIL, SERVFAIL, (0, 0, 0), b"", (), None, None, False, (), (), False, b"")
+NOTHING_SAID: Final = Response(SERVFAIL, SERVFAIL, (0, 0, 0), b"", (), None, 0, None, False, (), (), False, b"")
 """What is kept where no upstream said anything (RFC 9520 §2)."""
 _PREFETCH_SHARE: Final = 10  # the last tenth of a lifetime
 _PREFETCH_LEAST: Final = 9  # seconds: a shorter life is not worth refreshing
@@ -102,15 +102,16 @@ class Cache:
         seconds = lifetime(response, self.limits)
         if not seconds:
             return None
+        limits = self.limits
         if response.rcode == SERVFAIL:
             former = self._entries.get(key)
-            if former is not None and former.response.rcode != SERVFAIL and self.limits.stale_for:
+            if former is not None and former.response.rcode != SERVFAIL and limits.stale_for:
                 former.retry = now + seconds
                 return None
-        elif response.least_ttl is not None and response.least_ttl > seconds:
-            response.sections = _clamped(response, seconds)
-        elif response.least_ttl is not None and response.least_ttl < self.limits.min_ttl:
-            response.sections = _raised(response, self.limits.min_ttl)
+        elif response.least_ttl is not None:
+            ceiling = limits.max_ttl if response.answered else seconds
+            if response.greatest_ttl > ceiling or response.least_ttl < limits.min_ttl:
+                response.sections = _within(response, limits.min_ttl, ceiling)
         if key in self._entries:
             self._drop(key)
         refresh = now + seconds
@@ -146,17 +147,9 @@ class Cache:
                 self.evicted += 1
 
 
-def _clamped(response: Response, ceiling: int) -> bytes:
-    """Return the sections with every TTL above `ceiling` lowered to it."""
-    high = [offset for offset in response.ttl_offsets if _ttl(response, offset) > ceiling]
-    return aged(response.sections, high, 0, ceiling=ceiling)
-
-
-def _raised(response: Response, floor: int) -> bytes:
-    """Return the sections with every TTL below `floor` raised to it."""
-    low = [offset for offset in response.ttl_offsets if _ttl(response, offset) < floor]
-    return aged(response.sections, low, 0, ceiling=floor)
-
-
-def _ttl(response: Response, offset: int) -> int:
-    return int.from_bytes(response.sections[offset : offset + 4])
+def _within(response: Response, floor: int, ceiling: int) -> bytes:
+    """Return the sections with every TTL brought to `floor` at least and `ceiling` at most, in seconds."""
+    sections = response.sections
+    low = [at for at in response.ttl_offsets if int.from_bytes(sections[at : at + 4]) < floor]
+    high = [at for at in response.ttl_offsets if int.from_bytes(sections[at : at + 4]) > ceiling]
+    return aged(aged(sections, low, 0, ceiling=floor), high, 0, ceiling=ceiling)

@@ -57,7 +57,9 @@ def _looked_at(group: Group, apps: Mapping[str, object]) -> dict[str, bool]:
 def _policy(config: Config, name: str, answering: Answering, apps: Mapping[str, bool]) -> Policy:
     protection = config.protection
     off = {SPECIAL: not protection.special_names, CANARY: not protection.canaries}
-    forwarded = tuple(names.from_text(zone) for forward in config.upstream.forward for zone in forward.zones)
+    zones = (names.from_text(zone) for forward in config.upstream.forward for zone in forward.zones)
+    # Who forwards the root chose other upstreams for the Internet, and did not mean to trust all of it.
+    forwarded = tuple(zone for zone in zones if zone != names.ROOT)
     return Policy(
         group=name,
         apps={

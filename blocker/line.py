@@ -230,8 +230,10 @@ class Line:
             response = without_ech(response, query.packet[HEADER_SIZE : query.question_end], query.qtype)
         limit = _limit(exchange, query)
         second = int(now)
-        if ending == events.FAILURE:
+        if response.rcode == SERVFAIL:
             options = response.ede or answer.extended_error(Ede.NO_REACHABLE_AUTHORITY, "")
+            if ending == events.CACHE:
+                options += answer.extended_error(Ede.CACHED_ERROR, "")
             said = answer.failed(query, SERVFAIL, limit, self.wording, options)
         elif ending == events.STALE:
             said = answer.told(query, response, 0, limit, self.wording, stale=True)

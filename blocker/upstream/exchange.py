@@ -32,8 +32,10 @@ class Pending:
     server: int = -1  # whom it was sent to last
     port: int = -1  # number of the socket it was sent from last
     ident: int = -1  # id it was sent with last
+    former: tuple[tuple[int, int], ...] = ()  # sockets and ids of earlier attempts: a late answer is an answer
     sent: float = 0.0  # monotonic seconds
     attempts: int = 0
+    unreachable: int = 0  # attempts of which the kernel says that nobody listens there
     tried: int = 0  # bit mask of servers
     wake: float = 0.0  # when to look at it again; an older entry of the heap is void
     over_tcp: bool = False
@@ -85,8 +87,8 @@ class InFlight:
         by_id = self._by_port.setdefault(port, {})
         if ident in by_id:
             return False
-        if pending.attempts > 1:
-            self._leave_port(pending)
+        if pending.port >= 0:
+            pending.former += ((pending.port, pending.ident),)
         by_id[ident] = pending
         pending.port, pending.ident = port, ident
         return True
@@ -109,7 +111,9 @@ class InFlight:
         """Forget a question that is settled."""
         pending.done = True
         self._by_key.pop(pending.key, None)
-        self._leave_port(pending)
+        self._leave_port(pending.port, pending.ident)
+        for port, ident in pending.former:
+            self._leave_port(port, ident)
 
     def on_port(self, port: int) -> list[Pending]:
         """Return the questions that wait for a reply on socket `port`."""
@@ -137,6 +141,7 @@ class InFlight:
         for tick in ticks:
             for when, pending in self._wheel.pop(tick, ()):
                 if not pending.done and pending.wake == when:
+                    pending.wake = 0.0  # it may stand here twice with the same time
                     found.append(pending)
         return found
 
@@ -144,7 +149,7 @@ class InFlight:
         """Return all questions on their way."""
         return list(self._by_key.values())
 
-    def _leave_port(self, pending: Pending) -> None:
-        by_id = self._by_port.get(pending.port)
-        if by_id is not None and by_id.pop(pending.ident, None) is not None and not by_id:
-            del self._by_port[pending.port]
+    def _leave_port(self, port: int, ident: int) -> None:
+        by_id = self._by_port.get(port)
+        if by_id is not None and by_id.pop(ident, None) is not None and not by_id:
+            del self._by_port[port]

@@ -179,16 +179,17 @@ class Resolver:
             self._region.words[Word.MISMATCHED] += 1
             return
         now = time.monotonic()
-        server = self._servers[pending.server]
-        server.responded(now - pending.sent)
+        is_last = port.number == pending.port and packet[0] << 8 | packet[1] == pending.ident
+        # When an earlier attempt left was not kept: its answer took no longer than everything has.
+        self._servers[port.server].responded(now - (pending.sent if is_last else pending.started))
         if packet[2] & TC >> 8:
-            self._ask_over_tcp(pending)
+            self._ask_over_tcp(port.server, pending)
             return
-        self._judge(pending, packet, now)
+        self._judge(port.server, pending, packet, now, is_last=is_last)
 
-    def _judge(self, pending: Pending, packet: bytes, now: float) -> None:
-        """Take a reply that matched: read it, or try elsewhere."""
-        server = self._servers[pending.server]
+    def _judge(self, number: int, pending: Pending, packet: bytes, now: float, *, is_last: bool) -> None:
+        """Take a reply that matched: read it, or try elsewhere, unless a later attempt is under way there."""
+        server = self._servers[number]
         response: Response | None = None
         try:
             if packet[2] & OPCODE >> 8:
@@ -200,6 +201,8 @@ class Resolver:
             self._settle(pending, response, now)
             return
         server.refusals += 1
+        if not is_last:
+            return
         # The same server would say the same again (RFC 9520 §3.1); another may know better.
         if self._pool(pending.query.qname).untried(pending.tried) and self._may_retry(pending, now):
             self._send(pending, now)
@@ -228,10 +231,10 @@ class Resolver:
             del self._by_client[exchange.client]
         self._settled(exchange)
 
-    def _ask_over_tcp(self, pending: Pending) -> None:
+    def _ask_over_tcp(self, number: int, pending: Pending) -> None:
         """Ask the same server again over TCP: its answer did not fit (RFC 7766 §5)."""
         pending.over_tcp = True
-        self._servers[pending.server].tcp_queries += 1
+        self._servers[number].tcp_queries += 1
         self._in_flight.wake_at(pending, pending.deadline)
         ident = self._random()
         query = message(ident, pending.query, pending.question)
@@ -241,30 +244,28 @@ class Resolver:
                 return
             now = time.monotonic()
             if packet is None or not packet.startswith(pending.question, 12) or packet[2] & TC >> 8:
-                self._servers[pending.server].errors += 1
+                self._servers[number].errors += 1
                 pending.over_tcp = False
                 if self._may_retry(pending, now):
                     self._send(pending, now)
                 else:
                     self._settle(pending, None, now)
             else:
-                self._judge(pending, packet, now)
+                self._judge(number, pending, packet, now, is_last=True)
             self._flush()
 
-        self._connections[pending.server].ask(ident, query, replied)
+        self._connections[number].ask(ident, query, replied)
 
     def _unreachable(self, port: Port) -> None:
         """The kernel says that nobody listens there (ICMP): no use waiting for those that went out from it."""
         now = time.monotonic()
         self._servers[port.server].errors += 1
         for pending in self._in_flight.on_port(port.number):
-            if pending.over_tcp:
+            if pending.over_tcp or pending.done:
                 continue
-            self._servers[port.server].timed_out(now, self._config.probe_interval)
-            if self._may_retry(pending, now):
-                self._send(pending, now)
-            else:
-                self._settle(pending, None, now)
+            pending.unreachable += 1
+            if pending.port == port.number:
+                self._lost(pending, now)
 
     def _lost(self, pending: Pending, now: float) -> None:
         """An attempt went unanswered: the next one, if there may be one."""
@@ -272,6 +273,8 @@ class Resolver:
         server.timed_out(now, self._config.probe_interval)
         if self._may_retry(pending, now):
             self._send(pending, now)
+        elif pending.unreachable == pending.attempts:  # nobody is left who could still answer
+            self._settle(pending, None, now)
         else:
             self._in_flight.wake_at(pending, pending.deadline)
 

@@ -54,6 +54,7 @@ class Response:
     sections: bytes  # all records, as on the wire; compression offsets hold while the question's length does
     ttl_offsets: tuple[int, ...]  # of each TTL in `sections`
     least_ttl: int | None  # seconds; None without records
+    greatest_ttl: int  # seconds
     negative_ttl: int | None  # seconds: the lesser of the SOA's TTL and its minimum (RFC 2308 §5); None without SOA
     answered: bool  # the answer section holds a record of the type that was asked
     aliases: tuple[Name, ...]  # targets of CNAME, DNAME, SVCB and HTTPS
@@ -81,6 +82,7 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
     aliases: list[Name] = []
     addresses: list[bytes] = []
     least = MAX_TTL
+    greatest = 0
     negative: int | None = None
     answered = has_ech = False
     ede = b""
@@ -109,6 +111,8 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
             ttl = 0
         if ttl < least:
             least = ttl
+        if ttl > greatest:
+            greatest = ttl
         if number < answers and rtype == qtype:
             answered = True
         if rtype == A or rtype == AAAA:
@@ -140,6 +144,7 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
         sections,
         tuple(offsets),
         least if offsets else None,
+        greatest,
         negative,
         answered,
         tuple(aliases),
@@ -249,6 +254,8 @@ def _service(wire: bytes, rdata: int, end: int, aliases: list[Name], addresses: 
     if target_end > end:
         raise WireError(Rcode.SERVFAIL, "svcb")
     target = read_name(wire, rdata + 2).lower()
+    if len(target) != target_end - rdata - 2:  # compressed, which it must not be (RFC 9460 §2.2)
+        raise WireError(Rcode.SERVFAIL, "svcb")
     if target != b"\0":  # "." is the owner itself (RFC 9460 §2.5), which was looked at already
         aliases.append(target)
     has_ech = False

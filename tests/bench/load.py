@@ -20,6 +20,7 @@ _NUMBER: Final = {
 _RCODES: Final = re.compile(r"Response codes:(.*)")
 _RCODE: Final = re.compile(r"([A-Z0-9]+) (\d+) \(")
 _STOP: Final = 15.0  # seconds that dnsperf may take to end beyond its own limit
+_BUFFER: Final = "2048"  # KiB: dnsperf must be able to take what a server that paused says all at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Dnsperf:
         `every`: write the latency of each query.
         """
         argv = ["taskset", "-c", cpus, "dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", str(names)]
-        argv += ["-l", f"{seconds:g}", "-c", str(clients), "-q", str(outstanding), "-t", f"{timeout:g}"]
+        argv += ["-l", f"{seconds:g}", "-c", str(clients), "-q", str(outstanding), "-t", f"{timeout:g}", "-b", _BUFFER]
         argv += ["-T", str(threads)] + (["-Q", str(rate)] if rate else [])
         argv += (["-n", "1"] if once else []) + (["-v"] if every else [])
         self._output = output

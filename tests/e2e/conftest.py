@@ -16,6 +16,29 @@ def upstream():
     made.close()
 
 
+@pytest.fixture(scope="module")
+def shared_upstream():
+    """A resolver for all tests of a module; they script names of their own."""
+    made = Upstream()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, shared_upstream, request):
+    """A blocker for all tests of a module, with the module's SHARED as its configuration."""
+    made = Daemon(tmp_path_factory.mktemp("shared"), [shared_upstream], request.module.SHARED, wait=False)
+    try:
+        made.wait_ready()
+        yield made
+        assert made.count("blocker_errors_total") == 0
+        assert made.count("blocker_worker_restarts_total") == 0
+        assert made.stop() == 0
+    finally:
+        made.close()
+    assert "Traceback" not in made.log, made.log
+
+
 @pytest.fixture
 def more_upstreams():
     """Make further resolvers."""

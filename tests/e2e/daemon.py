@@ -67,7 +67,7 @@ def end(host, port):
 def environment(folder, **more):
     """Return the environment of a blocker: nothing of the home folder's, nothing of systemd's."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "HOME", "LD_LIBRARY_PATH")}
-    return kept | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1"} | more
+    return kept | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")} | more
 
 
 def merged(base, over):

@@ -8,35 +8,25 @@ import dns.edns
 import pytest
 
 from tests.e2e.client import addresses, query
-from tests.e2e.daemon import Daemon, eventually
-from tests.e2e.upstream import V4, Upstream, answer, slow
+from tests.e2e.daemon import eventually
+from tests.e2e.upstream import V4, answer, slow
 
 IDLE, READ, CONNECTIONS, PIPELINE = 1.2, 0.6, 3, 4
 KEEPALIVE = dns.edns.GenericOption(11, b"")
 
 
-@pytest.fixture(scope="module")
-def upstream():
-    made = Upstream()
-    yield made
-    made.close()
+LIMITS = {"tcp_idle": IDLE, "tcp_read": READ, "tcp_per_client": CONNECTIONS, "tcp_pipeline": PIPELINE}
+SHARED = {"limits": LIMITS, "process": {"workers": 1}}  # one worker, since limits are counted by each
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory, upstream):
-    """One worker, since limits are counted by each."""
-    limits = {"tcp_idle": IDLE, "tcp_read": READ, "tcp_per_client": CONNECTIONS, "tcp_pipeline": PIPELINE}
-    made = Daemon(
-        tmp_path_factory.mktemp("tcp"), [upstream], {"limits": limits, "process": {"workers": 1}}, wait=False
-    )
-    try:
-        made.wait_ready()
-        yield made
-        assert made.count("blocker_errors_total") == 0
-        assert made.stop() == 0
-    finally:
-        made.close()
-    assert "Traceback" not in made.log
+@pytest.fixture
+def daemon(shared):
+    return shared
+
+
+@pytest.fixture
+def upstream(shared_upstream):
+    return shared_upstream
 
 
 @pytest.fixture(autouse=True)

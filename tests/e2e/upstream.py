@@ -76,7 +76,7 @@ def answer(*records: str, rcode: str = "NOERROR", authority: Sequence[str] = ())
             reply.add_answer(*RR.fromZone(text))
         for text in authority:
             reply.add_auth(*RR.fromZone(text))
-        return [Reply(reply.pack())]
+        return [Reply(bytes(reply.pack()))]
 
     return script
 
@@ -123,7 +123,7 @@ def truncated(over_tcp: Script = default) -> Script:
             return over_tcp(seen)
         reply = seen.message.reply(ra=1, aa=0)
         reply.header.tc = 1
-        return [Reply(reply.pack())]
+        return [Reply(bytes(reply.pack()))]
 
     return script
 

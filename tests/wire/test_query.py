@@ -39,7 +39,7 @@ def altered(packet, at, value):
         (ask("a.example", "TYPE65280", edns=False), (b"\1a\7example\0", 65280, 1, False, False, 512, False)),
         (bytes(DNS(rd=1, qd=DNSQR(qname="a.example"))), (b"\1a\7example\0", 1, 1, False, False, 512, False)),
         (bytes(DNS(qd=DNSQR(qname="a.example", qtype=28), ar=DNSRROPT(rclass=1400, rdata=[EDNS0TLV(optcode=10)]))),
-         (b"\1a\7example\0", 28, 1, True, False, 1400, False)),
+         (b"\1a\7example\0", 28, 1, True, True, 1400, False)),
         (bytes(dnslib.DNSRecord.question("a.example", "MX").pack()), (b"\1a\7example\0", 15, 1, False, False, 512, False)),
     ],
 )  # fmt: skip
@@ -72,7 +72,7 @@ def test_a_signed_query_passes():
         (altered(PLAIN, 11, 5), 1, "counts"),
         (altered(PLAIN, 12, 0xC0), 1, "label"),  # a first name has nothing to point to
         (altered(PLAIN, 12, 0x41), 1, "label"),
-        (PLAIN[:12] + b"\77" * 257 + b"\0\0\1\0\1", 1, "name"),
+        (PLAIN[:12] + (b"\77" + b"a" * 63) * 4 + b"\0\0\1\0\1", 1, "name"),
         (PLAIN + b"\0", 1, "trailing"),
         (altered(PLAIN, 11, 1), 1, "truncated"),  # a record is announced and missing
         (EDNS[:-1], 1, "truncated"),

@@ -206,6 +206,7 @@ RECORDS = st.lists(
         "www.example.com 300 RRSIG HTTPS 13 3 300 20300101000000 20250101000000 1 example.com. AAAA",
     ]),
     max_size=5,
+    unique=True,
 ).map("\n".join)
 REPLIES = st.builds(
     lambda answer, authority, additional, edns: said(
