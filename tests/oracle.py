@@ -185,7 +185,7 @@ class Journal:
             self._made[key] = events.Outcome(len(self._made), events.ENDINGS.index(labels.ending), attempt), labels
         return self._made[key][0]
 
-    def record(self, outcome, client, duration, tail, flags):  # noqa: ARG002
+    def record(self, outcome, client, duration, tail, flags):
         """Remember one query."""
         self.endings.append(next(labels for made, labels in self._made.values() if made is outcome))
         if flags:

@@ -77,11 +77,12 @@ RESPONSES = {
 ECH = without_ech(
     response(f"{NAME} 300 HTTPS 1 . ech=AAT+DQAA alpn=h2", name=NAME, qtype="HTTPS"), ask(NAME, "HTTPS")[12:32], 65
 )
+LONG_WORDED = Wording(contact="c" * 99)
 VERSIONED = Wording(version="resolver 1")
 COMPOSERS = {
     **{action: lambda query, limit, action=action: answer.blocked(query, verdict(action), PLAIN, limit)
        for action in ("sinkhole", "loopback", "nodata", "nxdomain", "refused")},
-    "talkative": lambda query, limit: answer.blocked(query, verdict("nxdomain", TALKATIVE), Wording(contact="c" * 99), limit),
+    "talkative": lambda query, limit: answer.blocked(query, verdict("nxdomain", TALKATIVE), LONG_WORDED, limit),
     "failed": lambda query, limit: answer.failed(query, Rcode.SERVFAIL, limit, PLAIN),
     "failed, ede": lambda query, limit: answer.failed(
         query, Rcode.SERVFAIL, limit, PLAIN, answer.extended_error(Ede.NO_REACHABLE_AUTHORITY, "x" * 300)

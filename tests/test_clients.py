@@ -18,7 +18,7 @@ def clients(text=None, apps=APPS, **more):
     groups = text if text is not None else [
         {"name": "all", "clients": ["10.0.0.0/8", "2001:db8::/32"]},
         {"name": "site", "clients": ["10.1.0.0/16"], "block": ["tiktok"], "action": "nxdomain"},
-        {"name": "host", "clients": ["10.1.2.3", "2001:db8::7"], "block": [], "monitor": ["wechat"], "strip_ech": False},
+        {"name": "host", "clients": ["10.1.2.3", "2001:db8::7"], "block": [], "monitor": ["wechat"]},
     ]  # fmt: skip
     return Clients(Config.model_validate({"groups": groups, **more}), apps)
 

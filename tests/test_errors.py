@@ -32,7 +32,11 @@ def test_reasons_are_a_closed_set():
     packet = ask("www.example.com")
     reasons = set()
     for at in range(len(packet)):
-        for changed in (packet[:at], packet[:at] + b"\xff" + packet[at + 1 :], packet[:at] + b"\x41" + packet[at + 1 :]):
+        for changed in (
+            packet[:at],
+            packet[:at] + b"\xff" + packet[at + 1 :],
+            packet[:at] + b"\x41" + packet[at + 1 :],
+        ):
             try:
                 parse_query(changed)
             except errors.WireError as error:

@@ -20,7 +20,13 @@ QUIET = verdict("nxdomain", rule("onion", "special", quiet=True))
     [
         (1, 0, "cache", PASSTHRU, ("udp", "A", "NOERROR", "cache", "", "", "", "", "")),
         (65, 3, "upstream", PASSTHRU, ("udp", "HTTPS", "NXDOMAIN", "upstream", "", "", "", "", "")),
-        (65280, 0, "cache", PASSTHRU, ("udp", "other", "NOERROR", "cache", "", "", "", "", "")),  # strangers choose types
+        (
+            65280,
+            0,
+            "cache",
+            PASSTHRU,
+            ("udp", "other", "NOERROR", "cache", "", "", "", "", ""),
+        ),  # strangers choose types
         (1, 9, "upstream", PASSTHRU, ("udp", "A", "other", "upstream", "", "", "", "", "")),
         (1, None, "blocked", verdict("drop"), ("udp", "A", "none", "blocked", "staff", "tiktok", "drop", "qname", "")),
         (1, 0, "blocked", BLOCKED, ("udp", "A", "NOERROR", "blocked", "staff", "tiktok", "sinkhole", "alias", "")),
@@ -46,7 +52,8 @@ def line(said, **more):
 
 
 PLAIN = {
-    "group": "staff", "qname": "www.tiktok.com", "qtype": "A", "transport": "udp", "rcode": "NOERROR", "outcome": "blocked",
+    "group": "staff", "qname": "www.tiktok.com", "qtype": "A", "transport": "udp", "rcode": "NOERROR",
+    "outcome": "blocked",
 }  # fmt: skip
 WHY = {"app": "tiktok", "entry": "tiktok.yaml:1", "value": "tiktok.com", "reference": "ca-1"}
 

@@ -135,7 +135,13 @@ def test_a_miss_a_hit_and_the_fast_table():
         (ask("www.tiktok.com"), None, UDP, DROPPED, 0),  # there is nothing to give
         (ask("www.example.com"), {"answer": A}, UDP, STAFF, 1),
         (ask("www.example.com"), {"answer": A}, TCP, STAFF, 0),
-        (ask("www.example.com"), {"answer": "www.example.com 300 CNAME tiktok.com"}, UDP, STAFF, 0),  # may change with upstream
+        (
+            ask("www.example.com"),
+            {"answer": "www.example.com 300 CNAME tiktok.com"},
+            UDP,
+            STAFF,
+            0,
+        ),  # may change with upstream
         (ask("www.example.com"), {"answer": "www.example.com 300 A 10.0.0.1"}, UDP, STAFF, 0),
         (ask("www.example.com"), None, UDP, STAFF, 0),
         (ask("www.example.com", flags=""), {"answer": A}, UDP, STAFF, 0),
@@ -234,34 +240,36 @@ def test_what_is_journaled(journaled, names_logged):
 # Whatever fails, fails closed.
 
 
-class Bug(Exception):
+class BugError(Exception):
     """What nobody expected."""
 
 
 class Failing:
     """A step that raises; `reached` tells whether anybody came by."""
 
-    def __init__(self, error):
-        self.error = error
+    def __init__(self, *error):
+        self.error = error  # its class and arguments: one exception raised again and again would grow
         self.reached = False
 
     def __call__(self, *_args, **_more):
         self.reached = True
-        raise self.error
+        kind, *said = self.error
+        raise kind(*said)
 
 
+ERRORS = [(BugError,), (WireError, None, "bug"), (WireError, 1, "bug")]
 STEPS = {
-    "parse_query": lambda bench: (line, "parse_query"),  # noqa: ARG005
-    "decide": lambda bench: (line, "decide"),  # noqa: ARG005
-    "inspect": lambda bench: (line, "inspect"),  # noqa: ARG005
-    "without_ech": lambda bench: (line, "without_ech"),  # noqa: ARG005
-    "told": lambda bench: (line.answer, "told"),  # noqa: ARG005
-    "blocked": lambda bench: (line.answer, "blocked"),  # noqa: ARG005
-    "failed": lambda bench: (line.answer, "failed"),  # noqa: ARG005
-    "minimal_any": lambda bench: (line.answer, "minimal_any"),  # noqa: ARG005
-    "malformed": lambda bench: (line.answer, "malformed"),  # noqa: ARG005
-    "labels": lambda bench: (events, "labels"),  # noqa: ARG005
-    "tail": lambda bench: (events, "tail"),  # noqa: ARG005
+    "parse_query": lambda bench: (line, "parse_query"),
+    "decide": lambda bench: (line, "decide"),
+    "inspect": lambda bench: (line, "inspect"),
+    "without_ech": lambda bench: (line, "without_ech"),
+    "told": lambda bench: (line.answer, "told"),
+    "blocked": lambda bench: (line.answer, "blocked"),
+    "failed": lambda bench: (line.answer, "failed"),
+    "minimal_any": lambda bench: (line.answer, "minimal_any"),
+    "malformed": lambda bench: (line.answer, "malformed"),
+    "labels": lambda bench: (events, "labels"),
+    "tail": lambda bench: (events, "tail"),
     "cache.get": lambda bench: (bench.cache, "get"),
     "index.find": lambda bench: (bench.line.index, "find"),
     "index.find_address": lambda bench: (bench.line.index, "find_address"),
@@ -317,12 +325,12 @@ def is_closed(exchange):
     return got.rcode in ("SERVFAIL", "FORMERR") or (got.ede == [15] and PROOF not in exchange.answer)
 
 
-@pytest.mark.parametrize("error", [Bug(), WireError(None, "bug"), WireError(0, "bug")], ids=repr)
+@pytest.mark.parametrize("error", ERRORS, ids=["a bug", "WireError, silent", "WireError, FORMERR"])
 @pytest.mark.parametrize("way", WALKS)
 @pytest.mark.parametrize("step", STEPS)
 def test_whatever_fails_fails_closed(monkeypatch, step, way, error):
     """No step that raises makes `open` or `finish` raise, or lets upstream's words out."""
-    bench, failing = Bench(Table(*RULES._rules)), Failing(error)
+    bench, failing = Bench(Table(*RULES._rules)), Failing(*error)
     exchange = walk(bench, way, lambda: monkeypatch.setattr(*STEPS[step](bench), failing))
     assert not exchange.wanted
     assert is_closed(exchange) or not failing.reached
@@ -331,10 +339,10 @@ def test_whatever_fails_fails_closed(monkeypatch, step, way, error):
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_lies_on_some_way(monkeypatch, step):
     """Or the test above would show nothing."""
-    failing = Failing(Bug())
+    failing = Failing(BugError)
     for way in WALKS:
         bench = Bench(Table(*RULES._rules))
-        with contextlib.suppress(Bug):
+        with contextlib.suppress(BugError):
             walk(bench, way, lambda bench=bench: monkeypatch.setattr(*STEPS[step](bench), failing))
         monkeypatch.undo()
     assert failing.reached
@@ -350,15 +358,15 @@ def test_the_ways_lead_where_they_should(way):
     assert (exchange.refresh, bench.journal.bugs) == (way == "prefetch", [])
 
 
-@pytest.mark.parametrize("error", [Bug(), WireError(None, "bug")], ids=repr)
+@pytest.mark.parametrize("error", ERRORS[:2], ids=["a bug", "WireError"])
 @pytest.mark.parametrize("way", WALKS)
 def test_everything_fails_at_once(monkeypatch, way, error):
     bench = Bench(Table(*RULES._rules))
 
     def break_it():
-        monkeypatch.setattr(bench.journal, "bug", Failing(error))
+        monkeypatch.setattr(bench.journal, "bug", Failing(*error))
         for step in STEPS:
-            monkeypatch.setattr(*STEPS[step](bench), Failing(error))
+            monkeypatch.setattr(*STEPS[step](bench), Failing(*error))
 
     assert is_closed(walk(bench, way, break_it))
 
@@ -369,15 +377,15 @@ def test_what_comes_late_is_checked_too(monkeypatch):
     packet = ask("www.example.com")
     exchange = bench.open(packet)
     for step in STEPS:
-        monkeypatch.setattr(*STEPS[step](bench), Failing(Bug()))
+        monkeypatch.setattr(*STEPS[step](bench), Failing(BugError))
     bench.line.finish(exchange, scan(reply_to(packet, "www.example.com", "A"), len(packet) - 11, 1), NOW)
     assert exchange.answer is None or PROOF not in exchange.answer
 
 
 def test_a_bug_is_told_to_the_operator(monkeypatch):
-    bench, bug = Bench(), Bug()
-    exchange = walk(bench, "miss", lambda: monkeypatch.setattr(line, "inspect", Failing(bug)))
-    assert bench.journal.bugs == [bug]
+    bench = Bench()
+    exchange = walk(bench, "miss", lambda: monkeypatch.setattr(line, "inspect", Failing(BugError, "told")))
+    assert [str(bug) for bug in bench.journal.bugs] == ["told"]
     assert heard(exchange.answer).rcode == "SERVFAIL"
     assert bench.journal.endings[-1].ending == "failure"
 
@@ -413,7 +421,11 @@ def test_no_reply_gets_past_the_lists(wire, again, later):
     assert "ech=" not in " ".join(heard(exchange.answer).answer + heard(exchange.answer).additional)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["www.example.com", "www.tiktok.com", "c.example"]), st.integers(0, 400)), max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["www.example.com", "www.tiktok.com", "c.example"]), st.integers(0, 400)), max_size=12
+    )
+)
 def test_a_story_of_any_length(story):
     """From cache, stale or upstream: a client never hears of what is blocked, and TTLs never grow."""
     bench, now = Bench(stale_for=100), NOW

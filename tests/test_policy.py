@@ -85,37 +85,39 @@ def test_decide(qname, action, listed, monitored):
 
 def test_no_match_is_the_one_passthru():
     assert decide(STAFF, RULES, names.from_text("www.example.com")) is PASSTHRU
-    assert inspect(STAFF, RULES, names.from_text("www.example.com"), response("www.example.com 1 A 192.0.2.1")) is PASSTHRU
+    assert (
+        inspect(STAFF, RULES, names.from_text("www.example.com"), response("www.example.com 1 A 192.0.2.1")) is PASSTHRU
+    )
 
 
 @pytest.mark.parametrize(
     ("records", "action", "trigger", "listed", "via"),
     [
-        ("q.example 1 CNAME a.tiktok.com", "sinkhole", "alias", "tiktok.com", "a.tiktok.com"),
-        ("q.example 1 CNAME a.example\na.example 1 CNAME b.wechat.com", "nxdomain", "alias", "wechat.com", "b.wechat.com"),
-        ("q.example 1 DNAME tiktok.com", "sinkhole", "alias", "tiktok.com", "tiktok.com"),
-        ("q.example 1 CNAME ads.tiktok.com", "passthru", "none", None, ""),  # an exception
-        ("q.example 1 CNAME x.akamaized.net", "passthru", "none", None, ""),  # the guard
-        ("q.example 1 CNAME x.v.akamaized.net", "sinkhole", "alias", "v.akamaized.net", "x.v.akamaized.net"),
-        ("q.example 1 HTTPS 0 www.tiktok.com", "sinkhole", "alias", "tiktok.com", "www.tiktok.com"),
-        ("q.example 1 SVCB 1 www.tiktok.com alpn=h2", "sinkhole", "alias", "tiktok.com", "www.tiktok.com"),
-        ("q.example 1 HTTPS 1 . ipv4hint=192.0.2.1,203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
-        ("q.example 1 HTTPS 1 . ipv6hint=2001:db8:bad::1", "sinkhole", "response-ip", "2001:db8:bad::/48", "2001:db8:bad::1"),
-        ("q.example 1 A 203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
-        ("q.example 1 A 203.0.113.70", "passthru", "none", None, ""),  # the longer prefix is an exception
-        ("q.example 1 A 203.0.113.65", "nxdomain", "response-ip", "203.0.113.65/32", "203.0.113.65"),
-        ("q.example 1 A 192.0.2.1\nq.example 1 A 203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
-        ("q.example 1 A 10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
-        ("q.example 1 HTTPS 1 . ipv4hint=10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
-        ("q.example 1 CNAME dns.example\ndns.example 1 A 10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
-        ("q.example 1 CNAME dns.example", "passthru", "alias", "dns.example", "dns.example"),  # monitored
-        ("q.example 1 A 198.51.100.1", "passthru", "response-ip", "198.51.100.0/24", "198.51.100.1"),  # monitored
-        ("q.example 1 CNAME dns.example\ndns.example 1 CNAME tiktok.com", "sinkhole", "alias", "tiktok.com", "tiktok.com"),
-        ("q.example 1 MX 5 tiktok.com", "passthru", "none", None, ""),  # mail to somebody is not an alias
+        ("q. 1 CNAME a.tiktok.com", "sinkhole", "alias", "tiktok.com", "a.tiktok.com"),
+        ("q. 1 CNAME a.example\na.example 1 CNAME b.wechat.com", "nxdomain", "alias", "wechat.com", "b.wechat.com"),
+        ("q. 1 DNAME tiktok.com", "sinkhole", "alias", "tiktok.com", "tiktok.com"),
+        ("q. 1 CNAME ads.tiktok.com", "passthru", "none", None, ""),  # an exception
+        ("q. 1 CNAME x.akamaized.net", "passthru", "none", None, ""),  # the guard
+        ("q. 1 CNAME x.v.akamaized.net", "sinkhole", "alias", "v.akamaized.net", "x.v.akamaized.net"),
+        ("q. 1 HTTPS 0 www.tiktok.com", "sinkhole", "alias", "tiktok.com", "www.tiktok.com"),
+        ("q. 1 SVCB 1 www.tiktok.com alpn=h2", "sinkhole", "alias", "tiktok.com", "www.tiktok.com"),
+        ("q. 1 HTTPS 1 . ipv4hint=192.0.2.1,203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
+        ("q. 1 HTTPS 1 . ipv6hint=2001:db8:bad::1", "sinkhole", "response-ip", "2001:db8:bad::/48", "2001:db8:bad::1"),
+        ("q. 1 A 203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
+        ("q. 1 A 203.0.113.70", "passthru", "none", None, ""),  # the longer prefix is an exception
+        ("q. 1 A 203.0.113.65", "nxdomain", "response-ip", "203.0.113.65/32", "203.0.113.65"),
+        ("q. 1 A 192.0.2.1\nq. 1 A 203.0.113.1", "sinkhole", "response-ip", "203.0.113.0/24", "203.0.113.1"),
+        ("q. 1 A 10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
+        ("q. 1 HTTPS 1 . ipv4hint=10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
+        ("q. 1 CNAME dns.example\ndns.example 1 A 10.0.0.1", "nodata", "response-ip", "private addresses", "10.0.0.1"),
+        ("q. 1 CNAME dns.example", "passthru", "alias", "dns.example", "dns.example"),  # monitored
+        ("q. 1 A 198.51.100.1", "passthru", "response-ip", "198.51.100.0/24", "198.51.100.1"),  # monitored
+        ("q. 1 CNAME dns.example\ndns.example 1 CNAME tiktok.com", "sinkhole", "alias", "tiktok.com", "tiktok.com"),
+        ("q. 1 MX 5 tiktok.com", "passthru", "none", None, ""),  # mail to somebody is not an alias
     ],
 )  # fmt: skip
 def test_inspect(records, action, trigger, listed, via):
-    verdict = inspect(STAFF, RULES, names.from_text("q.example"), response(records, name="q.example"))
+    verdict = inspect(STAFF, RULES, names.from_text("q"), response(records, name="q"))
     assert (verdict.action, verdict.trigger, verdict.rule and verdict.rule.value, verdict.via) == (
         action, trigger, listed, via,
     )  # fmt: skip
@@ -160,7 +162,9 @@ def test_is_private_to_the_last_address(network):
 @given(st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)))
 def test_is_private_as_a_plain_search_says(address):
     assert is_private(address) == any(
-        ip_address(address) in network for network in map(ip_network, PRIVATE) if network.max_prefixlen == 8 * len(address)
+        ip_address(address) in network
+        for network in map(ip_network, PRIVATE)
+        if network.max_prefixlen == 8 * len(address)
     )
 
 

@@ -25,6 +25,10 @@ _SO_RCVBUFFORCE: Final = 33  # socket(7); beyond net.core.rmem_max, for CAP_NET_
 
 def bind(listen: Sequence[Endpoint], workers: int) -> list[Sockets]:
     """Return each worker's sockets, all addresses bound. Raises BlockerError naming the address and the cure."""
+    for end in listen:
+        # With SO_REUSEPORT two blockers of one account would share clients and not notice. TCP tells; over UDP
+        # programs for multicast DNS, browsers too, may lawfully have the port 5353 beside us.
+        _bound(end, socket.SOCK_STREAM, shared=False).close()
     shares: list[Sockets] = []
     for _ in range(workers):
         udp = [_bound(end, socket.SOCK_DGRAM) for end in listen]

@@ -287,6 +287,8 @@ class Supervisor:
             message = channel.recv(65536)
         except BlockingIOError:
             return
+        except ConnectionError:  # killed before it had read what we told it
+            message = b""
         if message:
             self._reloads.heard(slot, json.loads(message))
         else:  # it is dying: SIGCHLD comes next
@@ -308,6 +310,8 @@ class Supervisor:
             message = channel.recv(65536)
         except BlockingIOError:
             return
+        except ConnectionError:  # as above
+            message = b""
         if not message:
             self._forget_control()
         elif not self._stopping and json.loads(message).get("command") == "reload":

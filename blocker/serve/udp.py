@@ -13,6 +13,11 @@ from blocker.answer import aged
 from blocker.fast import Table
 from blocker.sinks.region import Region, Word
 
+try:  # before any privilege is dropped: later our own files might be out of reach
+    from blocker.serve import _udp
+except ImportError:
+    _udp = None  # type: ignore[assignment]
+
 BATCH: Final = 64  # datagrams per look at the socket
 _RECEIVE: Final = 4096  # octets: no query of use is longer
 _NAMES_LOCAL: Final = (  # ask the kernel which of our addresses a datagram came to, to answer from it
@@ -38,9 +43,7 @@ class Drain(Protocol):
 
 def new_drain(sock: socket.socket, region: Region) -> Drain:
     """Return the compiled drain of `sock` where it could be built, else the plain one."""
-    try:
-        from blocker.serve import _udp
-    except ImportError:
+    if _udp is None:
         return PlainDrain(sock, region)
     local = is_wildcard(sock)
     if local:

@@ -156,6 +156,8 @@ class Worker:
             message = self._channel.recv(65536)
         except BlockingIOError:
             return
+        except ConnectionError:  # killed before it had read what we said
+            message = b""
         if not message:  # the supervisor is gone: nobody would replace or stop us
             self.stop()
             self._loop.remove_reader(self._channel.fileno())

@@ -13,12 +13,14 @@ from tests.bench import ours, peers
 from tests.bench.errors import BenchError
 from tests.bench.figures import Ratio, Row, Series
 from tests.bench.load import Dnsperf, Result
+from tests.bench.machine import Watch
 from tests.bench.ours import Built
 from tests.bench.process import Running, free_port, spent
 
 BLOCKED: Final = tuple(f"blocked{number}.com" for number in range(1000))
 _RMEM_MAX: Final = Path("/proc/sys/net/core/rmem_max")
 _RMEM: Final = 8 << 20  # octets: bursts of dnsperf must fit into the servers' sockets
+_PATIENCE: Final = 60.0  # seconds that a bench may wait for a quiet machine
 _MAX_LOST: Final = 0.001  # share of queries; more, and the figure would be of another load
 
 
@@ -33,6 +35,7 @@ class Lab:
     server_cpus: str
     load_cpus: str
     responder: int  # port
+    watch: Watch
 
     @property
     def rounds(self) -> int:
@@ -60,9 +63,7 @@ class Lab:
         port = free_port()
         lists = ours.write_list(folder / "lists", BLOCKED)
         log = str(folder / "attempts.jsonl") if attempts else "off"
-        config = ours.configure(
-            folder, port, self.responder, lists=lists, metrics=metrics or free_port(), attempts=log
-        )
+        config = ours.configure(folder, port, self.responder, lists=lists, metrics=metrics or free_port(), attempts=log)
         server = self.run_ours(name, config, port)
         server.wait_ready(BLOCKED[0], peers.SINKHOLE)
         server.wait_ready("ready.com", peers.ADDRESS)
@@ -80,7 +81,8 @@ class Lab:
         return Path(tempfile.mkdtemp(prefix=f"{name.replace(' ', '-')}-", dir=self.folder))
 
     def load(self, server: Running, names: Path, **options: object) -> Dnsperf:
-        """Start dnsperf against `server`."""
+        """Start dnsperf against `server`, once the machine is quiet."""
+        self.watch.wait()
         options = {"cpus": self.load_cpus, "seconds": self.seconds, **options}
         return Dnsperf(server.port, names, self.folder / "dnsperf.out", **options)  # type: ignore[arg-type]
 
@@ -130,7 +132,7 @@ def opened(built: Built, *, quick: bool) -> Iterator[Lab]:
         responder = Running("responder", peers.responder(folder, port), port, load, folder / "responder.out")
         stack.enter_context(responder)
         responder.wait_ready("ready.com", peers.ADDRESS, host=peers.RESPONDER)
-        yield Lab(folder, built, stack, quick, str(cores[0]), load, port)
+        yield Lab(folder, built, stack, quick, str(cores[0]), load, port, Watch(_PATIENCE / 4 if quick else _PATIENCE))
 
 
 @contextlib.contextmanager
@@ -151,7 +153,11 @@ def _larger_buffers() -> Iterator[None]:
 
 
 def compared(
-    bench: str, figures: Mapping[str, Series], ours: str, others: Iterable[str], goals: Mapping[str, float] | None = None
+    bench: str,
+    figures: Mapping[str, Series],
+    ours: str,
+    others: Iterable[str],
+    goals: Mapping[str, float] | None = None,
 ) -> list[Row]:
     """Return a row for `ours`, and one for each of the others with the ratio of ours to it, and its goal."""
     rows = [Row(bench, ours, figures[ours].text("us"))]

@@ -41,9 +41,9 @@ def bench(lab: Lab) -> list[Row]:
     lists.mkdir()
     written = lists / "bench.txt"
     with written.open("w", encoding="ascii") as file:
-        file.writelines(f"{name}\n" for name in _names())
+        file.writelines(f"{name}\n" for name in names())
     chosen = random.Random(2)
-    sample = [name for name in _names() if chosen.random() < _ASKED / _COUNT]
+    sample = [name for name in names() if chosen.random() < _ASKED / _COUNT]
     small = ours.write_list(folder / "small", BLOCKED)
     below = [f"w{number}.{BLOCKED[number % len(BLOCKED)]}" for number in range(len(sample))]
     with_list = _serve(lab, lists, sample)
@@ -65,7 +65,7 @@ def bench(lab: Lab) -> list[Row]:
     ]  # fmt: skip
 
 
-def _names() -> Iterator[str]:
+def names() -> Iterator[str]:
     """Return a million distinct names in no order, some of them below others, as feeds have them."""
     chosen = random.Random(1)
     tops = ("com", "net", "org", "io", "cn", "ru", "top", "xyz")
@@ -80,9 +80,7 @@ def _serve(lab: Lab, lists: Path, names: list[str]) -> Found:
     firsts, memory = [], []
     for turn in range(_TIMES + 1):
         port = free_port()
-        config = ours.configure(
-            folder, port, lab.responder, lists=lists, metrics=free_port(), workers=_WORKERS
-        )
+        config = ours.configure(folder, port, lab.responder, lists=lists, metrics=free_port(), workers=_WORKERS)
         # On all cores: starting is not what the load disturbs.
         with lab.run_ours("ours", config, port, f"{lab.server_cpus},{lab.load_cpus}") as server:
             firsts.append(server.wait_ready(names[0], SINKHOLE, patience=120.0))
@@ -104,9 +102,7 @@ def _compile(lab: Lab, folder: Path, lists: Path) -> tuple[Series, Series]:
         argv = lab.built.command("lists", "compile", str(folder / "out.index"), "--lists", str(lists))
         output = folder / "compile.out"
         with output.open("wb") as file:
-            process = subprocess.Popen(
-                argv, cwd=folder, env={**os.environ, **lab.built.env}, stdout=file, stderr=file
-            )
+            process = subprocess.Popen(argv, cwd=folder, env={**os.environ, **lab.built.env}, stdout=file, stderr=file)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:

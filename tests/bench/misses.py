@@ -27,10 +27,11 @@ def bench(lab: Lab) -> list[Row]:
 
 
 def _fresh(lab: Lab, turn: int, count: int) -> Path:
-    return write_names(lab.folder / f"misses{turn}.names", _names(turn, count))
+    return write_names(lab.folder / f"misses{turn}.names", names(turn, count))
 
 
-def _names(turn: int, count: int) -> Iterator[str]:
+def names(turn: int, count: int) -> Iterator[str]:
+    """Return `count` names that no other `turn` has."""
     chosen = random.Random(turn)
     for number in range(count):
         yield f"w{number}r{turn}.zone{chosen.randrange(1_000_000)}.com"

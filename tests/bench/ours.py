@@ -23,7 +23,8 @@ _BUILT: Final = ROOT / "build" / "bench"
 _PARTS: Final = ("blocker", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 _OURS: Final = ("*.so", "*.c", "__pycache__")  # what other builds have left there
 _LOOK: Final = """import importlib, json
-print(json.dumps({name: str(importlib.import_module(name).__file__) for name in ("blocker.serve._udp", "blocker.line")}))
+names = ("blocker.serve._udp", "blocker.line")
+print(json.dumps({name: str(importlib.import_module(name).__file__) for name in names}))
 """
 
 

@@ -44,9 +44,7 @@ def unbound(folder: Path, port: int, blocked: Sequence[str], upstream: int) -> l
         ' do-not-query-localhost: no\n module-config: "iterator"\n outgoing-range: 4096\n'
         " num-queries-per-thread: 4096\n msg-cache-size: 64m\n rrset-cache-size: 128m\n"
     )
-    config += "".join(
-        f' local-zone: "{name}" redirect\n local-data: "{name} 60 IN A {SINKHOLE}"\n' for name in blocked
-    )
+    config += "".join(f' local-zone: "{name}" redirect\n local-data: "{name} 60 IN A {SINKHOLE}"\n' for name in blocked)
     config += f"forward-zone:\n name: .\n forward-addr: {RESPONDER}@{upstream}\n"
     return ["unbound", "-d", "-c", str(_written(folder, "unbound.conf", config))]
 
@@ -91,7 +89,8 @@ def bind9(folder: Path, port: int, blocked: Sequence[str], upstream: int) -> lis
         f" pid-file none; session-keyfile none; recursion yes; forward only; dnssec-validation no;\n"
         f" forwarders {{ {RESPONDER} port {upstream}; }}; recursive-clients 10000; empty-zones-enable no;\n"
         f' max-cache-size 192m; response-policy {{ zone "rpz"; }} qname-wait-recurse no; }};\n'
-        f'controls {{ }};\nlogging {{ category default {{ null; }}; }};\nzone "rpz" {{ type primary; file "{file}"; }};\n'
+        f"controls {{ }};\nlogging {{ category default {{ null; }}; }};\n"
+        f'zone "rpz" {{ type primary; file "{file}"; }};\n'
     )
     return ["named", "-f", "-n", "1", "-c", str(_written(folder, "named.conf", config))]
 

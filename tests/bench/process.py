@@ -159,11 +159,11 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 def _parents() -> dict[int, int]:
     found = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 # The command, in parentheses, may hold anything: count from its end.
-                found[int(entry)] = int(Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[1])
+                found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
     return found
 
 

@@ -58,7 +58,13 @@ def bench(lab: Lab) -> list[Row]:
     for half in range(2):  # before and during, twice: the machine's moods meet both
         _run(lab, one, file, quiet, lambda: time.sleep(2 * lab.seconds))
         first = half * reloads // 2
-        _run(lab, one, file, during, lambda first=first: took.extend(_reload(one, folder / "one", range(first, first + reloads // 2))))
+        _run(
+            lab,
+            one,
+            file,
+            during,
+            lambda first=first: took.extend(_reload(one, folder / "one", range(first, first + reloads // 2))),
+        )
     one.stop()
     two = _start(lab, folder / "two", workers=2)
     killed = Seen(0, 0, [])
@@ -69,9 +75,11 @@ def bench(lab: Lab) -> list[Row]:
     return [
         Row("reload", "before", quiet.text()),
         Row("reload", f"while {reloads} reloads follow one another", during.text(), "", "0 lost", during.lost == 0),
-        Row("reload", "p99 while reloading", f"{during.p99 * _MS:.2f} ms", f"{ratio:.2f} × before", "≤ 2.00 × before", ratio <= 2),
+        Row("reload", "p99 while reloading", f"{during.p99 * _MS:.2f} ms", f"{ratio:.2f} × before",
+            "≤ 2.00 × before", ratio <= 2),
         Row("reload", "a changed list in force after", f"{max(took):.2f} s at most", "", "≤ 2.00 s", max(took) <= 2),
-        Row("reload", f"{kills} × kill -9 of one of two workers", killed.text(), "", f"≤ {most} lost", killed.lost <= most),
+        Row("reload", f"{kills} × kill -9 of one of two workers", killed.text(), "",
+            f"≤ {most} lost", killed.lost <= most),
     ]  # fmt: skip
 
 
@@ -88,9 +96,7 @@ def _start(lab: Lab, folder: Path, *, workers: int) -> Running:
 def _run(lab: Lab, server: Running, file: Path, seen: Seen, act: Callable[[], object]) -> None:
     """Do `act` under load, and add what clients saw to `seen`."""
     lab.load(server, file, once=True, seconds=10.0).result()  # fills the cache
-    load = lab.load(
-        server, file, seconds=_LONGEST, rate=_RATE, outstanding=_OUTSTANDING, clients=16, every=True
-    )
+    load = lab.load(server, file, seconds=_LONGEST, rate=_RATE, outstanding=_OUTSTANDING, clients=16, every=True)
     time.sleep(_WARM)
     act()
     time.sleep(_WARM)

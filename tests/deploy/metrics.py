@@ -22,7 +22,7 @@ def exposed() -> dict[str, set[str]]:
     """Return each series' name with its labels."""
     region = Region()
     region.upstream(0, "198.51.100.1:53")
-    facts = Facts(heard=True, apps={"tiktok": App(1, "TikTok")})
+    facts = Facts(generation=1, apps={"tiktok": App(1, "TikTok")})
     found = {}
     for family in Collector([region], lambda: facts, lambda: 0).collect():
         labels = set(family._labelnames) | _EXTRA.get(family.type, set())  # type: ignore[attr-defined]

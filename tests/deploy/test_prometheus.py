@@ -3,21 +3,16 @@
 import re
 import shutil
 import subprocess
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.deploy import metrics
+
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 CASES = Path(__file__).with_name("alerts.test.yaml")
-
-_spec = spec_from_file_location("deploy_metrics", Path(__file__).with_name("metrics.py"))
-assert _spec is not None
-assert _spec.loader is not None
-metrics = module_from_spec(_spec)
-_spec.loader.exec_module(metrics)
 
 RULES = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dnslib import QTYPE, RCODE, RR, DNSRecord
+from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord
 
 SOA = "{zone} {ttl} SOA ns.upstream.example. host.upstream.example. 1 3600 600 86400 {ttl}"
 V4, V6 = "93.184.215.14", "2606:2800:21f:cb07::e"  # what a name without a script has
@@ -35,7 +35,11 @@ class Seen:
 
     @property
     def spelled(self) -> str:
-        return str(self.message.q.qname).rstrip(".") or "."
+        at, labels = 12, []
+        while length := self.wire[at]:
+            labels.append(self.wire[at + 1 : at + 1 + length].decode("latin-1"))
+            at += 1 + length
+        return ".".join(labels) or "."
 
     @property
     def name(self) -> str:
@@ -256,7 +260,11 @@ class Upstream:
     def _take(self, seen: Seen, send: Callable[[Reply], None]) -> None:
         self._seen.append(seen)
         script = next((self.scripts[name] for name in _parents(seen.name) if name in self.scripts), self.default)
-        for reply in script(seen):
+        try:
+            replies = script(seen)
+        except DNSError:  # a name that dnslib cannot read, although it is one
+            replies = [Reply(seen.wire[:2] + b"\x81\x82" + bytes(8))]
+        for reply in replies:
             if reply.after:
                 heapq.heappush(self._later, (time.monotonic() + reply.after, next(self._order), reply, send))
             else:

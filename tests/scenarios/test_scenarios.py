@@ -182,7 +182,13 @@ def rules_of(app, said):
             entry = {"value": entry} if isinstance(entry, str) else dict(entry)
             value, answer = entry.pop("value"), entry.pop("answer", None)
             yield rule(
-                value, app, allow=kind == "allow", line=number, answer=Action(answer) if answer else None, **entry, **about
+                value,
+                app,
+                allow=kind == "allow",
+                line=number,
+                answer=Action(answer) if answer else None,
+                **entry,
+                **about,
             )
 
 

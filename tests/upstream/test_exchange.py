@@ -74,7 +74,7 @@ def altered(wire, at, value):
         (lambda wire: altered(wire, 32, b"\3"), PORT, False),  # another class
         (lambda wire: wire[:11], PORT, False),
         (lambda wire: wire[:20], PORT, False),
-        (lambda wire: b"", PORT, False),  # noqa: ARG005
+        (lambda wire: b"", PORT, False),
     ],
 )
 def test_match(alter, port, matches):

@@ -14,7 +14,9 @@ SIG = "www.example.com 300 RRSIG {} 13 3 300 20300101000000 20250101000000 1 exa
 
 
 def shown(found, question):
-    head = b"\0\1" + (found.flags | 0x8000).to_bytes(2) + b"\0\1" + b"".join(count.to_bytes(2) for count in found.counts)
+    head = (
+        b"\0\1" + (found.flags | 0x8000).to_bytes(2) + b"\0\1" + b"".join(count.to_bytes(2) for count in found.counts)
+    )
     message = dns.message.from_wire(head + question + found.sections)
     return [
         f"{rrset.name.to_text(omit_final_dot=True)} {rrset.ttl} {rdata.rdtype.name} {rdata}"
@@ -26,7 +28,8 @@ def shown(found, question):
     ("before", "after"),
     [
         ("www.example.com 300 HTTPS 1 . alpn=h2 ech=AAT+DQAA", "www.example.com 300 HTTPS 1 . alpn=h2"),
-        ("www.example.com 300 SVCB 1 a.example ech=AAT+DQAA port=8443", "www.example.com 300 SVCB 1 a.example port=8443"),
+        ("www.example.com 300 SVCB 1 a.example ech=AAT+DQAA port=8443",
+         "www.example.com 300 SVCB 1 a.example port=8443"),
         ("www.example.com 300 HTTPS 1 . mandatory=alpn,ech alpn=h2 ech=AAT+DQAA",
          "www.example.com 300 HTTPS 1 . mandatory=alpn alpn=h2"),
         ("www.example.com 300 HTTPS 1 . mandatory=ech ech=AAT+DQAA", "www.example.com 300 HTTPS 1 ."),

@@ -40,7 +40,8 @@ def altered(packet, at, value):
         (bytes(DNS(rd=1, qd=DNSQR(qname="a.example"))), (b"\1a\7example\0", 1, 1, False, False, 512, False)),
         (bytes(DNS(qd=DNSQR(qname="a.example", qtype=28), ar=DNSRROPT(rclass=1400, rdata=[EDNS0TLV(optcode=10)]))),
          (b"\1a\7example\0", 28, 1, True, True, 1400, False)),
-        (bytes(dnslib.DNSRecord.question("a.example", "MX").pack()), (b"\1a\7example\0", 15, 1, False, False, 512, False)),
+        (bytes(dnslib.DNSRecord.question("a.example", "MX").pack()),
+         (b"\1a\7example\0", 15, 1, False, False, 512, False)),
     ],
 )  # fmt: skip
 def test_queries(packet, expected):

@@ -74,7 +74,9 @@ def test_a_ttl_with_the_top_bit_counts_as_nothing():
 
 def test_the_opt_record_stays_behind():
     packet = ask("www.example.com")
-    wire = said(packet, "www.example.com 300 A 192.0.2.1", additional="x.example 1 A 192.0.2.2", ede=[(22, "no"), (3, "")])
+    wire = said(
+        packet, "www.example.com 300 A 192.0.2.1", additional="x.example 1 A 192.0.2.2", ede=[(22, "no"), (3, "")]
+    )
     found = scan(wire, parse_query(packet).question_end, 1)
     assert found.counts == (1, 0, 1)
     assert found.ede == b"\0\x0f\0\4\0\x16no\0\x0f\0\2\0\3"
@@ -191,20 +193,22 @@ def test_the_longest_chain_of_pointers_ends():
 
 
 RECORDS = st.lists(
-    st.sampled_from([
-        "www.example.com 300 A 192.0.2.1",
-        "www.example.com 60 AAAA 2001:db8::1",
-        "www.example.com 5 CNAME host.example.com",
-        "host.example.com 0 CNAME tiktok.com",
-        "example.com 60 DNAME example.net",
-        "www.example.com 300 HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.1 ech=AAT+DQAA",
-        "www.example.com 300 HTTPS 2 svc.example.net mandatory=ipv6hint ipv6hint=2001:db8::1",
-        "example.com 300 SOA ns.example.com. h.example.com. 1 2 3 4 5",
-        "example.com 300 MX 5 mail.example.com",
-        "www.example.com 300 TXT hello",
-        "www.example.com 300 TYPE65280 \\# 3 010203",
-        "www.example.com 300 RRSIG HTTPS 13 3 300 20300101000000 20250101000000 1 example.com. AAAA",
-    ]),
+    st.sampled_from(
+        [
+            "www.example.com 300 A 192.0.2.1",
+            "www.example.com 60 AAAA 2001:db8::1",
+            "www.example.com 5 CNAME host.example.com",
+            "host.example.com 0 CNAME tiktok.com",
+            "example.com 60 DNAME example.net",
+            "www.example.com 300 HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.1 ech=AAT+DQAA",
+            "www.example.com 300 HTTPS 2 svc.example.net mandatory=ipv6hint ipv6hint=2001:db8::1",
+            "example.com 300 SOA ns.example.com. h.example.com. 1 2 3 4 5",
+            "example.com 300 MX 5 mail.example.com",
+            "www.example.com 300 TXT hello",
+            "www.example.com 300 TYPE65280 \\# 3 010203",
+            "www.example.com 300 RRSIG HTTPS 13 3 300 20300101000000 20250101000000 1 example.com. AAAA",
+        ]
+    ),
     max_size=5,
     unique=True,
 ).map("\n".join)
@@ -236,7 +240,9 @@ def test_dnspython_finds_the_same(wire):
     assert (again.answer, again.authority, again.additional) == sections
 
 
-@given(st.one_of(st.binary(max_size=300), damaged(REPLIES), st.binary(max_size=80).map(lambda rest: QUERY[:END] + rest)))
+@given(
+    st.one_of(st.binary(max_size=300), damaged(REPLIES), st.binary(max_size=80).map(lambda rest: QUERY[:END] + rest))
+)
 def test_any_bytes_are_a_response_or_a_wire_error(wire):
     try:
         found = scan(wire, END, 65)

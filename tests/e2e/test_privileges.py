@@ -1,0 +1,85 @@
+"""Started as root, served by nobody."""
+
+import os
+import pwd
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.client import addresses
+from tests.e2e.daemon import eventually
+from tests.e2e.upstream import V4
+
+
+@pytest.fixture
+def folder():
+    """A folder that others may walk through, unlike pytest's own."""
+    made = Path(tempfile.mkdtemp(prefix="blocker-test-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+def owners(pid):
+    """Return all user and group ids of a process, real to filesystem's, and its supplementary groups."""
+    found = {}
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        word, _, rest = line.partition(":")
+        found[word] = rest.split()
+    return set(found["Uid"]), set(found["Gid"]), found["Groups"], found["CapEff"]
+
+
+@pytest.mark.usefixtures("root")
+def test_nobody_serves_what_root_has_bound(start, folder, upstream):
+    nobody = pwd.getpwnam("nobody")
+    host = f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+    logs = folder / "logs"
+    logs.mkdir()
+    os.chown(logs, nobody.pw_uid, nobody.pw_gid)
+    config = {"process": {"user": "nobody"}, "log": {"attempts": str(logs / "attempts.jsonl")}}
+    daemon = start(config, folder=folder / "blocker", hosts=(host,), port=53)
+    children = daemon.children()
+    assert sorted(children) == ["control", "worker 0", "worker 1"]
+    for pid in (daemon.process.pid, *children.values()):
+        uids, gids, groups, capabilities = owners(pid)
+        assert (uids, gids) == ({str(nobody.pw_uid)}, {str(nobody.pw_gid)})
+        assert groups == []
+        assert int(capabilities[0], 16) == 0
+    assert addresses(daemon.ask("www.banned.example")) == ["0.0.0.0"]
+    assert addresses(daemon.ask("www.allowed.example")) == [V4]
+    with daemon.stream() as stream:
+        assert addresses(stream.ask("www.banned.example")) == ["0.0.0.0"]
+    (daemon.lists / "more.txt").write_text("raffle.example\n")
+    found = daemon.reload()
+    assert (found.returncode, found.stderr) == (0, "")
+    assert addresses(daemon.ask("www.raffle.example")) == ["0.0.0.0"]
+    os.kill(children["worker 0"], 9)  # a new one gets the port although nobody may bind it
+    eventually(lambda: daemon.count("blocker_worker_restarts_total") == 1)
+    eventually(lambda: daemon.get("/readyz")[0] == 200)
+    for _ in range(10):
+        assert addresses(daemon.ask("www.banned.example")) == ["0.0.0.0"]
+    eventually((logs / "attempts.jsonl").exists)
+    assert (logs / "attempts.jsonl").stat().st_uid == nobody.pw_uid
+    assert daemon.stop() == 0
+    assert not daemon.control.exists()
+
+
+@pytest.mark.usefixtures("root")
+def test_a_state_folder_of_roots_is_handed_on(start, folder):
+    first = start(folder=folder / "blocker")
+    assert first.stop() == 0
+    daemon = start({"process": {"user": "nobody"}, "log": {"attempts": "off"}}, folder=folder / "blocker")
+    (daemon.lists / "more.txt").write_text("raffle.example\n")
+    for _ in range(4):  # the oldest of root's files are tidied away
+        assert daemon.reload().returncode == 0
+    assert addresses(daemon.ask("www.raffle.example")) == ["0.0.0.0"]
+
+
+def test_an_account_that_does_not_exist(start):
+    daemon = start({"process": {"user": "no-such-account"}}, wait=False)
+    assert daemon.ended() == 2
+    assert "no-such-account" in daemon.log
+    assert "Create the account" in daemon.log
