@@ -15,6 +15,7 @@ from blocker.wire.response import Response
 _OVERHEAD: Final = 780  # octets an entry costs beside its bytes (measured: 681 with one address, 780 with an alias)
 NOTHING_SAID: Final = Response(SERVFAIL, SERVFAIL, (0, 0, 0), b"", (), None, 0, None, False, (), (), False, b"")
 """What is kept where no upstream said anything (RFC 9520 §2)."""
+_SLACK: Final = 1000  # replaced entries that may wait in the queue, beside as many as there are others
 _PREFETCH_SHARE: Final = 10  # the last tenth of a lifetime
 _PREFETCH_LEAST: Final = 9  # seconds: a shorter life is not worth refreshing
 
@@ -121,6 +122,8 @@ class Cache:
         self._entries[key] = entry
         self._queue.append(entry)
         self.size += entry.size
+        if len(self._queue) > 2 * len(self._entries) + _SLACK:  # else what was replaced would stay for ever
+            self._queue = deque(each for each in self._queue if self._entries.get(each.key) is each)
         if self.size > self.limits.size:
             self._evict()
         return entry

@@ -15,6 +15,7 @@ block or SERVFAIL, never an answer that nobody checked.
 Knows no sockets, clocks or logs: time is an argument, outcomes go to a Recorder.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -103,12 +104,8 @@ class Line:
         """Take a packet from a client as far as memory allows. Never waits, never raises."""
         exchange = Exchange(policy, client, transport, now, peer)
         try:
-            exchange.query = parse_query(packet)
-            self._answer_from_memory(exchange, exchange.query, now)
-        except WireError as error:
-            self._recorder.malformed(error.reason)
-            if error.rcode is not None:
-                exchange.answer = answer.malformed(packet, error.rcode)
+            if (query := self._read(exchange, packet)) is not None:
+                self._answer_from_memory(exchange, query, now)
         except Exception as error:  # noqa: BLE001 as in finish
             self._broken(exchange, error, now)
         return exchange
@@ -133,14 +130,26 @@ class Line:
         """Remember what upstream said to `query`, or that it said nothing (RFC 9520)."""
         self._cache.put(query.key, response if response is not None else NOTHING_SAID, int(now))
 
+    def _read(self, exchange: Exchange, packet: bytes) -> Query | None:
+        """Read the query; None: it is none, and the exchange has its answer, if any."""
+        try:
+            exchange.query = parse_query(packet)
+        except WireError as error:  # from here alone: from a later step it would be a bug of ours
+            self._recorder.malformed(error.reason)
+            if error.rcode is not None:
+                exchange.answer = answer.malformed(packet, error.rcode)
+        return exchange.query
+
     def _broken(self, exchange: Exchange, error: Exception, now: float) -> None:
-        """Settle an exchange that hit a bug of ours: SERVFAIL, whatever was known."""
+        """Settle an exchange that hit a bug of ours: SERVFAIL, whatever was known. What fails here too is let go."""
         exchange.wanted = exchange.refresh = False
         exchange.answer = None
-        self._recorder.bug(error)
-        if (query := exchange.query) is not None:
-            exchange.answer = answer.failed(query, SERVFAIL, _limit(exchange, query), self.wording)
-            self._record(exchange, query, SERVFAIL, events.FAILURE, PASSTHRU, now)
+        with suppress(Exception):
+            self._recorder.bug(error)
+        with suppress(Exception):
+            if (query := exchange.query) is not None:
+                exchange.answer = answer.failed(query, SERVFAIL, _limit(exchange, query), self.wording)
+                self._record(exchange, query, SERVFAIL, events.FAILURE, PASSTHRU, now)
 
     def _answer_from_memory(self, exchange: Exchange, query: Query, now: float) -> None:
         unusual = query.qclass != CLASS_IN or query.qtype in META_TYPES or query.qtype == OPT
@@ -180,10 +189,10 @@ class Line:
     def _answer_locally(self, exchange: Exchange, query: Query, now: float) -> bool:
         """Answer what the protocol itself settles, if it does."""
         limit = _limit(exchange, query)
-        rcode = Rcode.NOTIMP
+        rcode: int = Rcode.NOTIMP
         if query.qclass == CLASS_CHAOS and query.qname in (b"\7version\4bind\0", b"\7version\6server\0"):
             said = answer.version(query, limit, self.wording)
-            rcode = Rcode.NOERROR if self.wording.version else Rcode.REFUSED
+            rcode = said[3] & 0xF
         elif query.qclass != CLASS_IN or query.qtype in (AXFR, IXFR):
             rcode = Rcode.REFUSED
             said = answer.failed(query, rcode, limit, self.wording)

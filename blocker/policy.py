@@ -132,7 +132,7 @@ def decide(policy: Policy, index: Index, qname: Name) -> Verdict:
 
     Precedence, here and nowhere else: the most specific listed name wins; at the same name an exception
     (allow) beats a block, and an enforced app beats a monitored one; no match means PASSTHRU. A monitored
-    match never shields a name from a less specific block that is enforced.
+    match, block or exception, never shields a name from what is enforced.
     """
     found = index.find(qname)
     return _judge(policy, found, qname, Trigger.QNAME, "") if found else PASSTHRU
@@ -166,7 +166,7 @@ def inspect(policy: Policy, index: Index, qname: Name, facts: Facts) -> Verdict:
 
 def inspect_address(policy: Policy, index: Index, address: bytes) -> Verdict:
     """Say whether an answer may hold `address` (4 or 16 octets), by the apps' exclusive ranges."""
-    found = index.find_address(address)
+    found = index.find_address(_inner(address))
     if not found:
         return PASSTHRU
     return _judge(policy, ((rule,) for rule in found), names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)))
@@ -174,13 +174,17 @@ def inspect_address(policy: Policy, index: Index, address: bytes) -> Verdict:
 
 def _judge(policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str) -> Verdict:
     monitored = PASSTHRU
+    pardoned: set[str] = set()  # monitored apps that list the name as an exception
     for rules in found:
         chosen: tuple[Rule, Treatment] | None = None
-        for rule in rules:
+        for rule in sorted(rules, key=_exceptions_first):
             treatment = policy.apps.get(rule.app)
-            if treatment is None or (rule.guarded and trigger is Trigger.ALIAS):
+            if treatment is None or rule.app in pardoned or (rule.guarded and trigger is Trigger.ALIAS):
                 continue
             if rule.app == SPECIAL and _within(name, policy.forwarded):
+                continue
+            if rule.allow and treatment.monitored:
+                pardoned.add(rule.app)
                 continue
             if rule.allow:
                 return monitored if monitored.rule else Verdict(Action.PASSTHRU, trigger, rule, via)
@@ -196,10 +200,15 @@ def _judge(policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigge
     return monitored
 
 
+def _exceptions_first(rule: Rule) -> bool:
+    return not rule.allow
+
+
 def _within(name: Name, zones: tuple[Name, ...]) -> bool:
     return any(names.is_below(name, zone) for zone in zones)
 
 
+_NAT64: Final = bytes.fromhex("0064ff9b0000000000000000")
 _PRIVATE: Final = tuple(
     ip_network(text)
     for text in (
@@ -222,8 +231,14 @@ _STARTS_V4: Final = [low for low, _ in _PRIVATE_V4]
 _STARTS_V6: Final = [low for low, _ in _PRIVATE_V6]
 
 
+def _inner(address: bytes) -> bytes:
+    """Return the IPv4 address inside a NAT64 one (RFC 6052 §2.1), which is where its packets go; else `address`."""
+    return address[12:] if len(address) == 16 and address.startswith(_NAT64) else address
+
+
 def is_private(address: bytes) -> bool:
     """Tell whether `address` (4 or 16 octets) belongs to a network that no public name should point at."""
+    address = _inner(address)
     if len(address) == 4:
         return address <= _PRIVATE_V4[bisect_right(_STARTS_V4, address) - 1][1]
     return address <= _PRIVATE_V6[bisect_right(_STARTS_V6, address) - 1][1]

@@ -34,7 +34,7 @@ RULES = Table(
     rule("wechat.com", "wechat"),
     rule("elsewhere.example", "kaspersky"),  # staff does not look at it
     rule("both.example", "bypass"), rule("both.example", "wechat"),
-    rule("dns.example", "bypass"),
+    rule("dns.example", "bypass"), rule("free.dns.example", "bypass", allow=True),
     rule("deep.wechat.com", "bypass"),
     rule("free.wechat.com", "bypass", allow=True),
     rule("mask.icloud.com", "canary", answer=Action.NXDOMAIN),
@@ -67,6 +67,8 @@ RULES = Table(
         ("both.example", "nxdomain", "both.example", False),  # enforced beats monitored
         ("dns.example", "passthru", "dns.example", True),
         ("x.deep.wechat.com", "nxdomain", "wechat.com", False),  # a monitored match shields nothing
+        ("free.wechat.com", "nxdomain", "wechat.com", False),  # nor does an exception of a monitored app
+        ("free.dns.example", "passthru", None, False),  # which ends the monitoring alone
         ("mask.icloud.com", "nxdomain", "mask.icloud.com", False),  # the rule's own answer
         ("x.onion", "nodata", "onion", False),
         ("x.corp.onion", "passthru", None, False),  # a forwarded zone is served by somebody
@@ -141,6 +143,14 @@ def test_rebinding(qname, rebinding, action):
 def test_an_exception_for_a_range_is_not_one_for_private_addresses():
     index = Table(rule("10.1.0.0/16", allow=True))
     assert inspect(STAFF, index, b"\1q\0", response("q 1 A 10.1.2.3", name="q")).action == "nodata"
+
+
+def test_an_address_behind_nat64_is_the_address_inside():
+    """RFC 6052: where a network translates, phones are given such addresses, and their packets go to the one inside."""
+    listed = response("q. 1 AAAA 64:ff9b::203.0.113.1", name="q")
+    assert inspect(STAFF, RULES, b"\1q\0", listed).rule.value == "203.0.113.0/24"
+    private = response("q. 1 AAAA 64:ff9b::10.1.2.3", name="q")
+    assert inspect(STAFF, RULES, b"\1q\0", private).rule.app == "rebinding"
 
 
 PRIVATE = [

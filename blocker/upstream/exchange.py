@@ -117,7 +117,7 @@ class InFlight:
 
     def on_port(self, port: int) -> list[Pending]:
         """Return the questions that wait for a reply on socket `port`."""
-        return list(self._by_port.get(port, {}).values())
+        return list({id(pending): pending for pending in self._by_port.get(port, {}).values()}.values())
 
     def wake_at(self, pending: Pending, when: float) -> None:
         """Have `due` return `pending` at `when`, or a tick later, and at no other time."""

@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,17 +47,6 @@ def parse(text: str) -> Result:
     return Result(int(found["sent"]), int(found["completed"]), int(found["lost"]), found["qps"], rcodes)
 
 
-def latencies(lines: Iterable[str]) -> Iterator[float]:
-    """Return the seconds that each query took, from the output of `dnsperf -v`; lost ones are not among them."""
-    for line in lines:
-        if line.startswith("> "):
-            last = line.rpartition(" ")[2]
-            try:
-                yield float(last)
-            except ValueError:  # "> T name type": it was lost
-                continue
-
-
 class Dnsperf:
     """One run of dnsperf, started at once."""
 
@@ -73,19 +62,17 @@ class Dnsperf:
         outstanding: int = 100,
         rate: int | None = None,
         once: bool = False,
-        every: bool = False,
         timeout: float = 2.0,
         threads: int = 1,
     ) -> None:
         """Ask 127.0.0.1 `port` for `names` from the cores `cpus`, for `seconds` at the most.
 
         `rate` queries/s are offered, else as many as `outstanding` allows. `once`: do not begin the file again.
-        `every`: write the latency of each query.
         """
         argv = ["taskset", "-c", cpus, "dnsperf", "-s", "127.0.0.1", "-p", str(port), "-d", str(names)]
         argv += ["-l", f"{seconds:g}", "-c", str(clients), "-q", str(outstanding), "-t", f"{timeout:g}", "-b", _BUFFER]
         argv += ["-T", str(threads)] + (["-Q", str(rate)] if rate else [])
-        argv += (["-n", "1"] if once else []) + (["-v"] if every else [])
+        argv += ["-n", "1"] if once else []
         self._output = output
         self._until = time.monotonic() + seconds + timeout + _STOP
         with output.open("wb") as file:
@@ -103,13 +90,7 @@ class Dnsperf:
             self._process.kill()
             self._process.wait()
             raise BenchError("dnsperf did not end in time") from error
-        with self._output.open(encoding="utf-8", errors="replace") as file:
-            return parse("".join(line for line in file if not line.startswith("> ")))
-
-    def latencies(self) -> list[float]:
-        """Return the seconds of each query of a run with `every`."""
-        with self._output.open(encoding="utf-8", errors="replace") as file:
-            return list(latencies(file))
+        return parse(self._output.read_text(encoding="utf-8", errors="replace"))
 
 
 def write_names(path: Path, names: Iterable[str]) -> Path:

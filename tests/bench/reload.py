@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from tests.bench.figures import Row, quantile
 from tests.bench.lab import BLOCKED, Lab, say
 from tests.bench.load import write_names
 from tests.bench.peers import ADDRESS, SINKHOLE
+from tests.bench.probe import Probe
 from tests.bench.process import Running, ask, free_port
 
 _RATE: Final = 20_000  # queries/s offered, whatever comes back
@@ -23,6 +25,8 @@ _WARM: Final = 0.5  # seconds of load before anything happens
 _APART: Final = 2.0  # seconds between two kills
 _BACK: Final = 10.0  # seconds a worker may take to be replaced
 _MS: Final = 1000
+NAMES: Final = tuple(name for number in range(1000) for name in (BLOCKED[number], f"www.name{number}.com"))
+PROBED: Final = NAMES[::7]
 
 
 @dataclass(slots=True)
@@ -49,22 +53,15 @@ def bench(lab: Lab) -> list[Row]:
     """Return rows for the quiet time before, the reloads and the kills."""
     say("reload: 20,000 queries/s, half of them blocked, half from the cache")
     folder = lab.new_folder("reload")
-    names = [name for number in range(1000) for name in (BLOCKED[number], f"www.name{number}.com")]
-    file = write_names(folder / "names", names)
+    file = write_names(folder / "names", NAMES)
     reloads, kills = (4, 2) if lab.quick else (10, 5)
     one = _start(lab, folder / "one", workers=1)
     quiet, during = Seen(0, 0, []), Seen(0, 0, [])
     took: list[float] = []
     for half in range(2):  # before and during, twice: the machine's moods meet both
         _run(lab, one, file, quiet, lambda: time.sleep(2 * lab.seconds))
-        first = half * reloads // 2
-        _run(
-            lab,
-            one,
-            file,
-            during,
-            lambda first=first: took.extend(_reload(one, folder / "one", range(first, first + reloads // 2))),
-        )
+        numbers = range(half * reloads // 2, (half + 1) * reloads // 2)
+        _run(lab, one, file, during, partial(_reload, one, folder / "one", numbers, took))
     one.stop()
     two = _start(lab, folder / "two", workers=2)
     killed = Seen(0, 0, [])
@@ -96,23 +93,23 @@ def _start(lab: Lab, folder: Path, *, workers: int) -> Running:
 def _run(lab: Lab, server: Running, file: Path, seen: Seen, act: Callable[[], object]) -> None:
     """Do `act` under load, and add what clients saw to `seen`."""
     lab.load(server, file, once=True, seconds=10.0).result()  # fills the cache
-    load = lab.load(server, file, seconds=_LONGEST, rate=_RATE, outstanding=_OUTSTANDING, clients=16, every=True)
+    load = lab.load(server, file, seconds=_LONGEST, rate=_RATE, outstanding=_OUTSTANDING, clients=16)
     time.sleep(_WARM)
-    act()
+    with Probe(server.port, PROBED) as probe:
+        act()
     time.sleep(_WARM)
     load.interrupt()
     result = load.result()
     if result.rcodes.keys() != {"NOERROR"}:
         raise BenchError(f"response codes {dict(result.rcodes)}")
-    seen.sent += result.sent
-    seen.lost += result.lost
-    seen.latencies += load.latencies()
+    seen.sent += result.sent + len(probe.latencies) + probe.lost
+    seen.lost += result.lost + probe.lost
+    seen.latencies += probe.latencies
     say(f"  {result.qps:.0f} q/s, {result.lost} lost, p99 so far {seen.p99 * _MS:.2f} ms")
 
 
-def _reload(server: Running, folder: Path, numbers: Iterable[int]) -> list[float]:
-    """Add a name to the list and reload, for each of `numbers`; return the seconds each took to be in force."""
-    took = []
+def _reload(server: Running, folder: Path, numbers: Iterable[int], took: list[float]) -> None:
+    """Add a name to the list and reload, for each of `numbers`; add the seconds until it was in force to `took`."""
     for number in numbers:
         name = f"reload{number}.com"
         began = time.monotonic()
@@ -121,7 +118,6 @@ def _reload(server: Running, folder: Path, numbers: Iterable[int]) -> list[float
         if (seen := ask(name, server.port)) != SINKHOLE:
             raise BenchError(f"after reload {number}, {name} is {seen}")
         took.append(time.monotonic() - began)
-    return took
 
 
 def _kill(server: Running, times: int) -> None:

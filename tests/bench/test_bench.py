@@ -1,5 +1,6 @@
 """The pure parts of the benches: what is read from dnsperf, and what becomes of figures. Nothing here is timed."""
 
+import sys
 from itertools import islice
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from tests.bench import machine, million, misses
 from tests.bench.errors import BenchError
 from tests.bench.figures import Ratio, Row, Series, Stamp, quantile, table
-from tests.bench.load import Result, latencies, parse, write_names
+from tests.bench.load import Result, parse, write_names
+from tests.bench.probe import arrival
 from tests.bench.process import spent
 
 STATISTICS = """DNS Performance Testing Tool
@@ -49,9 +51,11 @@ def test_parse_refuses_what_says_nothing(text):
         parse(text)
 
 
-def test_latencies_pass_over_status_and_losses():
-    lines = ["[Status] Started", "> NOERROR www.a.com A 0.000421", "> T www.b.com A", "", "> NXDOMAIN c.com A 1.5"]
-    assert list(latencies(lines)) == [0.000421, 1.5]
+def test_arrival_is_the_kernels_timespec():
+    assert (
+        arrival((1_700_000_000).to_bytes(8, sys.byteorder) + (5).to_bytes(8, sys.byteorder))
+        == 1_700_000_000_000_000_005
+    )
 
 
 def test_write_names(tmp_path):

@@ -4,13 +4,16 @@ import os
 import pwd
 import random
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.client import addresses
-from tests.e2e.daemon import eventually
+from tests.e2e.conftest import need
+from tests.e2e.daemon import ROOT, eventually
 from tests.e2e.upstream import V4
 
 
@@ -20,7 +23,30 @@ def folder():
     made = Path(tempfile.mkdtemp(prefix="blocker-test-"))
     made.chmod(0o755)
     yield made
+    assert not [path for path in made.iterdir() if path.is_mount()]  # what is mounted here belongs to others
     shutil.rmtree(made)
+
+
+@pytest.fixture
+def readable(folder):
+    """The command that shows a child process an installation that everybody can read, where ours lies in root's home.
+
+    It has a mount table of its own; nothing changes for others.
+    """
+    needed = [Path(os.__file__).parents[2], Path(sys.prefix), ROOT]
+    closed = {top for path in needed for top in path.parents if not top.stat().st_mode & 0o001}
+    tops = [top for top in closed if not closed & set(top.parents)]
+    lines = ["set -e"]
+    for number, top in enumerate(sorted(tops)):
+        hidden = folder / f"hidden{number}"
+        lines += [f"mkdir {hidden}", f"mount --bind {top} {hidden}", f"mount -t tmpfs -o mode=755 blocker-test {top}"]
+        for path in filter(lambda path, top=top: top in path.parents, needed):
+            lines += [f"mkdir -p {path}", f"mount --bind {hidden / path.relative_to(top)} {path}"]
+    script = "; ".join([*lines, 'exec "$@"'])
+    if tops:
+        works = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+        need(works, "Python lies where only root can read, and this machine allows no mount table of our own")
+    yield ("unshare", "--mount", "sh", "-c", script, "sh") if tops else ()
 
 
 def owners(pid):
@@ -33,14 +59,14 @@ def owners(pid):
 
 
 @pytest.mark.usefixtures("root")
-def test_nobody_serves_what_root_has_bound(start, folder, upstream):
+def test_nobody_serves_what_root_has_bound(folder, start, readable):
     nobody = pwd.getpwnam("nobody")
     host = f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(1, 255)}"
     logs = folder / "logs"
     logs.mkdir()
     os.chown(logs, nobody.pw_uid, nobody.pw_gid)
     config = {"process": {"user": "nobody"}, "log": {"attempts": str(logs / "attempts.jsonl")}}
-    daemon = start(config, folder=folder / "blocker", hosts=(host,), port=53)
+    daemon = start(config, folder=folder / "blocker", hosts=(host,), port=53, wrap=readable)
     children = daemon.children()
     assert sorted(children) == ["control", "worker 0", "worker 1"]
     for pid in (daemon.process.pid, *children.values()):
@@ -68,10 +94,10 @@ def test_nobody_serves_what_root_has_bound(start, folder, upstream):
 
 
 @pytest.mark.usefixtures("root")
-def test_a_state_folder_of_roots_is_handed_on(start, folder):
+def test_a_state_folder_of_roots_is_handed_on(folder, start, readable):
     first = start(folder=folder / "blocker")
     assert first.stop() == 0
-    daemon = start({"process": {"user": "nobody"}, "log": {"attempts": "off"}}, folder=folder / "blocker")
+    daemon = start({"process": {"user": "nobody"}, "log": {"attempts": "off"}}, folder=folder / "blocker", wrap=readable)
     (daemon.lists / "more.txt").write_text("raffle.example\n")
     for _ in range(4):  # the oldest of root's files are tidied away
         assert daemon.reload().returncode == 0
