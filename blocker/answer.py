@@ -78,7 +78,11 @@ def blocked(query: Query, verdict: Verdict, wording: Wording, limit: int) -> byt
     Negative answers carry an SOA, so that they are kept for `wording.ttl` seconds (RFC 2308 §5).
     """
     action = verdict.action
-    options = b"" if verdict.rule is None else extended_error(wording.ede, _why(verdict.rule, wording.contact))
+    rule = verdict.rule
+    # Special names and canaries are no ban: saying that they are blocked would send people to the wrong office.
+    options = b""
+    if rule is not None and not rule.quiet:
+        options = extended_error(wording.ede, _why(rule, wording.contact))
     if action is Action.REFUSED:
         return _assemble(query, RA | Rcode.REFUSED, (0, 0, 0), b"", options, limit, wording)
     addresses: Sequence[bytes] = ()

@@ -46,7 +46,7 @@ class Generation:
             config = Config.model_validate(said["config"])
             servers = tuple(configuration.endpoint(text) for text in said["servers"])
             number, index_path = int(said["number"]), Path(said["index"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
         index = Index.open(index_path)
         return cls(number, config, index, Clients(config, index.apps), servers, wording(config))

@@ -16,9 +16,9 @@ from typing import Final
 
 from blocker.config import Endpoint, Process
 from blocker.errors import BlockerError
+from blocker.serve.stream import BACKLOG
 from blocker.serve.worker import Sockets
 
-_BACKLOG: Final = 1024  # connections waiting to be accepted, per worker
 _RECEIVE_BUFFER: Final = 4 << 20  # octets: a burst of some 5,000 queries survives a busy moment
 _SO_RCVBUFFORCE: Final = 33  # socket(7); beyond net.core.rmem_max, for CAP_NET_ADMIN only
 
@@ -62,7 +62,11 @@ def listen_control(path: Path) -> socket.socket:
         sock.bind(str(path))
         path.chmod(0o660)
         sock.listen(16)
+    except BlockerError:
+        sock.close()
+        raise
     except OSError as error:
+        sock.close()
         raise BlockerError(f"control socket {path}: {error.strerror or error}. Set process.control.") from error
     return sock
 
@@ -113,7 +117,7 @@ def _bound(end: Endpoint, kind: socket.SocketKind, *, shared: bool = True) -> so
             _enlarge(sock)
         sock.bind((str(end.address), end.port))
         if kind == socket.SOCK_STREAM:
-            sock.listen(_BACKLOG)
+            sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         taken = error.errno == errno.EADDRINUSE

@@ -13,6 +13,7 @@ from blocker.config import Limits
 from blocker.line import TCP, Exchange, Transport
 from blocker.sinks.region import Region, Word
 
+BACKLOG: Final = 1024  # connections waiting to be accepted, per worker
 _HIGH_WATER: Final = 256 * 1024  # octets of answers a client may leave unread before we stop reading from it
 
 Asked = Callable[[bytes, bytes, Transport, object], None]  # packet, client's address, transport, peer
@@ -32,7 +33,8 @@ class Listener:
 
     async def serve(self, sock: socket.socket) -> None:
         """Accept connections on a listening socket."""
-        self._servers.append(await self.loop.create_server(lambda: Connection(self), sock=sock))
+        # asyncio listens anew, with a backlog of its own unless it is told ours.
+        self._servers.append(await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=BACKLOG))
 
     def admit(self, connection: "Connection", client: bytes) -> bool:
         """Tell whether one more connection of `client` may stay, and count it."""

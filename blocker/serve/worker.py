@@ -70,6 +70,7 @@ class Worker:
         self._line = Line(generation.index, self._cache, self._fast, generation.wording, region, journaled)
         self._clients = generation.clients
         self._resolver = self._new_resolver()
+        self._retired: list[Resolver] = []  # former ones, for as long as somebody waits for them
         self._drains: list[Drain] = [new_drain(sock, region) for sock in sockets.udp]
         self._udp = sockets.udp
         self._tcp = sockets.tcp
@@ -180,8 +181,9 @@ class Worker:
         self._clients = generation.clients
         self._line.adopt(generation.index, generation.wording)
         if generation.servers != former.servers or generation.config.upstream != former.config.upstream:
-            old, self._resolver = self._resolver, self._new_resolver()
-            old.retire()
+            self._resolver.retire()
+            self._retired = [*(each for each in self._retired if len(each)), self._resolver]
+            self._resolver = self._new_resolver()
         self._cache.limits = generation.cache_limits(self._workers)
         self._listener.limits = generation.config.limits
         self._region.words[Word.GENERATION] = generation.number
@@ -225,9 +227,11 @@ class Worker:
             self._loop.remove_reader(sock.fileno())
         self._listener.drain()
         deadline = time.monotonic() + self._generation.config.upstream.deadline
-        while len(self._resolver) and time.monotonic() < deadline:
+        resolvers = [self._resolver, *self._retired]
+        while any(map(len, resolvers)) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        self._resolver.close()
+        for resolver in resolvers:
+            resolver.close()
         self._flush()
         await asyncio.sleep(0)
         self._listener.close()
@@ -252,6 +256,9 @@ def main(region: Region, sockets: Sockets, channel: socket.socket, generation: s
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(
+            lambda _loop, said: region.bug(said.get("exception") or RuntimeError(said["message"]))
+        )
         worker = Worker(loop, region, sockets, channel, opened, workers)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)

@@ -87,6 +87,7 @@ class Resolver:
         self._connections = [Connection(loop, end, config.deadline) for end in endpoints]
         self._timer = loop.call_later(TICK, self._tick)
         self._retired = False
+        self._closed = False
 
     def __len__(self) -> int:
         """The number of questions on their way."""
@@ -125,7 +126,10 @@ class Resolver:
         self._retired = True
 
     def close(self) -> None:
-        """Settle everything that is on its way, and close the sockets."""
+        """Settle everything that is on its way, and close the sockets; what is closed stays so."""
+        if self._closed:
+            return
+        self._closed = True
         now = time.monotonic()
         for pending in self._in_flight.everything():
             self._settle(pending, None, now)
@@ -214,7 +218,9 @@ class Resolver:
         return pending.attempts < self._config.attempts and now < pending.deadline and self._budget.spend()
 
     def _settle(self, pending: Pending, response: Response | None, now: float) -> None:
-        """Give everybody who waits their answer."""
+        """Give everybody who waits their answer; once."""
+        if pending.done:
+            return
         self._in_flight.remove(pending)
         if response is not None or pending.waiting:
             self._line.keep(pending.query, response, now)

@@ -23,7 +23,7 @@ START = 60.0  # seconds, on a busy machine
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def test_the_service_is_hardly_exposed(units: Path) -> None:
 
 
 def test_the_account_can_be_made() -> None:
-    said = subprocess.run(["systemd-sysusers", "--dry-run", UNITS / "blocker.sysusers"], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    said = subprocess.run(
+        ["systemd-sysusers", "--dry-run", UNITS / "blocker.sysusers"], capture_output=True, text=True, check=False
+    )
     assert said.returncode == 0, said.stderr
 
 
@@ -94,7 +96,7 @@ def confined(tmp_path: Path, ports: tuple[int, int]) -> Iterator[tuple[subproces
         notify.settimeout(START)
         program = [sys.executable, "-m", "blocker.cli", "run", "--config", str(tmp_path / "blocker.yaml")]
         with (tmp_path / "log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 [sys.executable, str(SANDBOX), str(UNITS / "blocker.service"), *program],
                 env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "PYTHONPATH": str(ROOT)},
                 stderr=log,
@@ -109,19 +111,17 @@ def confined(tmp_path: Path, ports: tuple[int, int]) -> Iterator[tuple[subproces
 
 def command(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-m", "blocker.cli", *arguments, "--config", str(tmp_path / "blocker.yaml")]
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         program, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
 
 
-def test_the_product_lives_within_the_rules(
-    confined: tuple[subprocess.Popen[bytes], int], tmp_path: Path
-) -> None:
+def test_the_product_lives_within_the_rules(confined: tuple[subprocess.Popen[bytes], int], tmp_path: Path) -> None:
     """Everything it does in its life: answer over UDP and TCP, ask upstream, log, reload, replace a worker, stop."""
     process, port = confined
     blocked = dns.message.make_query("www.own.example", "A")
     for ask in (dns.query.udp, dns.query.tcp):
-        assert ask(blocked, "127.0.0.1", port=port, timeout=START).answer[0][0].address == "0.0.0.0"  # noqa: S104
+        assert ask(blocked, "127.0.0.1", port=port, timeout=START).answer[0][0].address == "0.0.0.0"
     said = dns.query.udp(dns.message.make_query("example.org", "A"), "127.0.0.1", port=port, timeout=START)
     assert said.rcode() == dns.rcode.SERVFAIL  # nobody listens upstream
     assert command(tmp_path, "reload").returncode == 0
@@ -146,5 +146,5 @@ def test_the_product_lives_within_the_rules(
     ],
 )
 def test_the_rules_of_that_test_bite(code: str, status: int) -> None:
-    said = subprocess.run([sys.executable, SANDBOX, UNITS / "blocker.service", sys.executable, "-c", code], check=False)  # noqa: S603
+    said = subprocess.run([sys.executable, SANDBOX, UNITS / "blocker.service", sys.executable, "-c", code], check=False)
     assert said.returncode == status

@@ -171,7 +171,7 @@ class Daemon:
 
     def attempts(self):
         """Return the lines of the attempt log, its rotated files first."""
-        files = sorted(self.folder.glob("attempts.jsonl.*")) + [self.folder / "attempts.jsonl"]
+        files = [*sorted(self.folder.glob("attempts.jsonl.*")), self.folder / "attempts.jsonl"]
         return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
 
     def tell(self, command):

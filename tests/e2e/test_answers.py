@@ -1,5 +1,6 @@
 """What a client hears and what the upstream sees: `blocker run` with flags only and the lists that ship."""
 
+import itertools
 import json
 import time
 
@@ -63,7 +64,9 @@ def test_a_blocked_name(daemon, upstream, host, transport):
         assert text.startswith("TikTok")
         eventually(lambda seen=again + 1: daemon.count("blocker_blocked_total", app="tiktok") == before + seen)
     assert upstream.seen("tiktok.com") == []
-    lines = eventually(lambda: len(found := [line for line in _attempts(daemon) if line["qname"] == name]) == 2 and found)
+    lines = eventually(
+        lambda: len(found := [line for line in _attempts(daemon) if line["qname"] == name]) == 2 and found
+    )
     for line in lines:
         assert (line["client"], line["transport"], line["app"]) == (host, transport, "tiktok")
         assert line["entry"].startswith("tiktok.yaml:") or "/tiktok.yaml:" in line["entry"]
@@ -135,7 +138,7 @@ def test_ports_and_ids_towards_the_upstream_vary(daemon, upstream):
     assert len({each.source[1] for each in seen}) >= 10  # one worker has 16
     idents = [each.ident for each in seen]
     assert len(set(idents)) >= 115
-    assert len({later - former for former, later in zip(idents, idents[1:], strict=False)}) > 100
+    assert len({later - former for former, later in itertools.pairwise(idents)}) > 100
 
 
 def test_an_answer_that_is_too_big_for_the_client(daemon, upstream):

@@ -51,7 +51,10 @@ def full_disk(tmp_path):
     folder = tmp_path / "small"
     folder.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "blocker-test", str(folder)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "blocker-test", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         pytest.skip(f"this machine mounts nothing: {done.stderr.strip()}; /dev/full stands for it")
@@ -69,6 +72,7 @@ def test_a_full_disk_changes_no_answer(start, full_disk):
     assert addresses(daemon.ask("www.allowed.example")) == [V4]
     assert "events are dropped" in daemon.log
     assert daemon.get("/readyz")[0] == 200
+    eventually(lambda: len(log.read_text().splitlines()) + daemon.count("blocker_events_dropped_total") >= 1000)
     lines = log.read_text().splitlines()
     assert all(json.loads(line)["app"] == "banned" for line in lines)  # no line was torn
     assert len(lines) + daemon.count("blocker_events_dropped_total") == 1000

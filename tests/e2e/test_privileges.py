@@ -46,7 +46,7 @@ def readable(folder):
     if tops:
         works = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
         need(works, "Python lies where only root can read, and this machine allows no mount table of our own")
-    yield ("unshare", "--mount", "sh", "-c", script, "sh") if tops else ()
+    return ("unshare", "--mount", "sh", "-c", script, "sh") if tops else ()
 
 
 def owners(pid):
@@ -97,7 +97,9 @@ def test_nobody_serves_what_root_has_bound(folder, start, readable):
 def test_a_state_folder_of_roots_is_handed_on(folder, start, readable):
     first = start(folder=folder / "blocker")
     assert first.stop() == 0
-    daemon = start({"process": {"user": "nobody"}, "log": {"attempts": "off"}}, folder=folder / "blocker", wrap=readable)
+    daemon = start(
+        {"process": {"user": "nobody"}, "log": {"attempts": "off"}}, folder=folder / "blocker", wrap=readable
+    )
     (daemon.lists / "more.txt").write_text("raffle.example\n")
     for _ in range(4):  # the oldest of root's files are tidied away
         assert daemon.reload().returncode == 0

@@ -112,7 +112,9 @@ def test_other_groups_are_in_force_after_a_signal(start, upstream):
     daemon.configure({"groups": [guests], "unlisted": {"action": "nxdomain"}})
     daemon.signal(signal.SIGHUP)
     eventually(lambda: rcode(daemon.ask("www.banned.example")) == "NXDOMAIN")
-    heard = eventually(lambda: (found := addresses(daemon.ask("www.banned.example", source="127.0.0.9"))) == [V4] and found)
+    heard = eventually(
+        lambda: (found := addresses(daemon.ask("www.banned.example", source="127.0.0.9"))) == [V4] and found
+    )
     assert heard == [V4]
     assert len(upstream.seen("banned.example")) <= 2  # one for each worker
     assert daemon.count("blocker_monitored_total", app="banned", group="guests") >= 1
@@ -149,7 +151,8 @@ def test_a_stream_of_queries_loses_nothing(start, upstream):
         number = 0
         while thread.is_alive() or number < 3000:
             messages = [
-                query(("www.banned.example", "warm.example", f"n{number + at}.cold.example")[at % 3]) for at in range(300)
+                query(("www.banned.example", "warm.example", f"n{number + at}.cold.example")[at % 3])
+                for at in range(300)
             ]
             number += len(messages)
             for client, part in ((one, messages[::2]), (another, messages[1::2])):

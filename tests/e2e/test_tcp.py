@@ -131,7 +131,9 @@ def test_a_connection_that_waits_for_an_answer_is_not_idle(daemon, upstream):
 
 
 def test_a_client_that_reads_nothing_is_cut_off(daemon, upstream):
-    upstream.scripts["big.example"] = answer(*(f'big.example. 300 TXT "{number:03}{"x" * 200}"' for number in range(60)))
+    upstream.scripts["big.example"] = answer(
+        *(f'big.example. 300 TXT "{number:03}{"x" * 200}"' for number in range(60))
+    )
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(0.2)
@@ -162,7 +164,11 @@ def test_each_client_may_have_so_many_connections(daemon):
 
 def test_the_time_a_connection_may_idle_is_told_to_those_who_ask(daemon):
     with daemon.stream() as stream:
-        told = [option.data for option in stream.ask("www.banned.example", options=[KEEPALIVE]).options if option.otype == 11]
+        told = [
+            option.data
+            for option in stream.ask("www.banned.example", options=[KEEPALIVE]).options
+            if option.otype == 11
+        ]
         assert told == [round(IDLE * 10).to_bytes(2)]
         assert not [option for option in stream.ask("www.banned.example").options if option.otype == 11]
     with daemon.client() as client:  # and over UDP never (RFC 7828 3.2.1)

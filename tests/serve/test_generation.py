@@ -1,0 +1,136 @@
+"""A configuration and its lists, prepared by one process and opened by others."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from blocker import names
+from blocker.errors import ArtifactError, ConfigError, ListError
+from blocker.policy import Action, decide
+from blocker.serve import generation
+from blocker.serve.generation import Generation
+
+LIST = "banned.example\n@@help.banned.example\n"
+
+
+@pytest.fixture
+def overrides(tmp_path):
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "own.txt").write_text(LIST)
+    (tmp_path / "state").mkdir()
+    return {
+        "lists.built_in": False,
+        "lists.directories": [tmp_path / "lists"],
+        "process.state_dir": tmp_path / "state",
+        "upstream.servers": ["192.0.2.53"],
+    }
+
+
+def said_of(opened, name):
+    return decide(opened.clients.unlisted, opened.index, names.from_text(name)).action
+
+
+def test_what_is_prepared_can_be_opened(overrides):
+    said = generation.prepare(None, overrides, 7)
+    assert (said["number"], said["apps"]["own"]["entries"]) == (7, 2)
+    opened = Generation.open(said["path"])
+    assert opened.number == 7
+    assert [str(server) for server in opened.servers] == ["192.0.2.53:53"]
+    assert said_of(opened, "www.banned.example") is Action.SINKHOLE
+    assert said_of(opened, "help.banned.example") is Action.PASSTHRU
+    assert said_of(opened, "www.example") is Action.PASSTHRU
+    assert opened.cache_limits(4).size == opened.cache_limits(1).size // 4
+
+
+def test_what_is_to_be_watched(overrides, tmp_path):
+    config = tmp_path / "blocker.yaml"
+    config.write_text("answers: {ttl: 5}\n")
+    watched = generation.prepare(config, overrides, 1)["watch"]
+    assert str(tmp_path / "lists") in watched
+    assert str(config) in watched
+
+
+def test_lists_that_did_not_change_are_not_compiled_again(overrides, tmp_path):
+    first = generation.prepare(None, overrides, 1)
+    (index,) = (tmp_path / "state").glob("lists-*.index")
+    before = index.stat().st_mtime_ns
+    assert generation.prepare(None, overrides, 2)["digest"] == first["digest"]
+    assert index.stat().st_mtime_ns == before
+    (tmp_path / "lists" / "own.txt").write_text("other.example\n")
+    assert generation.prepare(None, overrides, 3)["digest"] != first["digest"]
+    assert len(list((tmp_path / "state").glob("lists-*.index"))) == 2
+
+
+def test_only_some_old_files_stay(overrides, tmp_path):
+    for number in range(1, 9):
+        (tmp_path / "lists" / "own.txt").write_text(f"name{number}.example\n")
+        generation.prepare(None, overrides, number)
+        now = time.time() + number  # files of one moment have no order
+        for file in (tmp_path / "state").glob(f"generation-{number}.json"):
+            os.utime(file, (now, now))
+    state = tmp_path / "state"
+    assert (state / "generation-8.json").exists()
+    assert 1 <= len(list(state.glob("generation-*.json"))) <= 3
+    assert 1 <= len(list(state.glob("lists-*.index"))) <= 3
+    assert not list(state.glob("*.draft"))
+    Generation.open(state / "generation-8.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"unlisted.actions": {"nothing": "nxdomain"}}, ConfigError),
+        ({"cache.size": -1}, ConfigError),
+        ({"upstream.servers": ["nonsense"]}, ConfigError),
+    ],
+)
+def test_a_bad_configuration_leaves_nothing_to_serve_from(overrides, tmp_path, change, error):
+    with pytest.raises(error):
+        generation.prepare(None, overrides | change, 1)
+    assert not list((tmp_path / "state").glob("generation-*"))
+
+
+def test_a_bad_list_leaves_nothing_to_serve_from(overrides, tmp_path):
+    (tmp_path / "lists" / "bad.yaml").write_text("app: bad\nentries:\n  - {value: not a name, kind: suffix}\n")
+    with pytest.raises(ListError, match=r"bad\.yaml:3: "):
+        generation.prepare(None, overrides, 1)
+    assert not list((tmp_path / "state").iterdir())
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 100, None])
+def test_a_damaged_index_is_refused_by_who_opens_it_and_compiled_anew_by_who_prepares(overrides, tmp_path, damage):
+    path = generation.prepare(None, overrides, 1)["path"]
+    (index,) = (tmp_path / "state").glob("lists-*.index")
+    whole = index.read_bytes()
+    index.unlink()
+    if damage is not None:
+        index.write_bytes(damage or whole[: len(whole) // 2])
+    with pytest.raises(ArtifactError):
+        Generation.open(path)
+    assert said_of(Generation.open(generation.prepare(None, overrides, 2)["path"]), "banned.example") is Action.SINKHOLE
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'"text"', b'{"config": {}, "number": 1}', b"\xff\xfe"])
+def test_what_is_no_generation_is_refused(tmp_path, content):
+    path = tmp_path / "generation-1.json"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="not a generation"):
+        Generation.open(path)
+
+
+def test_a_generation_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="not a generation"):
+        Generation.open(tmp_path / "generation-1.json")
+
+
+def test_a_folder_that_is_not_there_is_named(overrides, tmp_path):
+    with pytest.raises(ArtifactError, match=r"cannot be written.*process\.state_dir"):
+        generation.prepare(None, overrides | {"process.state_dir": tmp_path / "nowhere"}, 1)
+
+
+def test_the_file_holds_what_was_configured(overrides):
+    said = json.loads(Path(generation.prepare(None, overrides | {"answers.ttl": 5}, 1)["path"]).read_bytes())
+    assert said["config"]["answers"]["ttl"] == 5

@@ -1,0 +1,347 @@
+"""Who is replaced, when, and what a reload does to whom: the supervisor's parts, with a test for processes."""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import time
+
+import pytest
+
+from blocker.config import Config
+from blocker.errors import ProblemsError
+from blocker.serve import preparer
+from blocker.serve.reloads import Reloads
+from blocker.serve.slot import Slot
+from blocker.serve.supervisor import Supervisor
+from blocker.serve.systemd import Systemd
+from blocker.serve.worker import Sockets
+from blocker.sinks.region import Region, Word
+
+NOW = 1000.0  # monotonic seconds
+SAID = {
+    "path": "/state/generation-{}.json",
+    "digest": "abc",
+    "compiled": 1.7e9,
+    "apps": {},
+    "watch": [],
+    "duration": 0.1,
+}
+
+
+def said(number):
+    return SAID | {"number": number, "path": SAID["path"].format(number)}
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """What would have been killed, and with what."""
+    found = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: found.append((pid, number)))
+    return found
+
+
+@pytest.fixture
+def selector():
+    with selectors.DefaultSelector() as made:
+        yield made
+
+
+def slot(number=0, *, pid=100, ready=True, pulse=NOW):
+    region = Region()
+    region.words[Word.READY] = ready
+    region.words[Word.PULSE] = int(pulse * 1e9)
+    return Slot(number, region, Sockets([], []), pid=pid)
+
+
+# Slots.
+
+
+@pytest.mark.parametrize(
+    ("pid", "ready", "silence", "aborted"),
+    [
+        (100, True, 0, False),
+        (100, True, 9.9, False),
+        (100, True, 10, True),
+        (100, False, 60, False),
+        (0, True, 60, False),
+    ],
+)
+def test_a_silent_worker_is_aborted(killed, pid, ready, silence, aborted):
+    place = slot(pid=pid, ready=ready, pulse=NOW - silence)
+    assert place.check_pulse(NOW) is aborted
+    assert killed == ([(100, signal.SIGABRT)] if aborted else [])
+
+
+def test_a_worker_that_survives_the_abort_is_killed(killed):
+    place = slot(pulse=NOW - 60)
+    assert [place.check_pulse(NOW + after) for after in (0, 1, 1.9, 2)] == [True, False, False, False]
+    assert killed == [(100, signal.SIGABRT), (100, signal.SIGKILL)]
+
+
+def test_a_dead_worker_is_replaced_at_once_but_not_for_ever():
+    place = slot()
+    starts = []
+    for number in range(6):
+        place.died(NOW + number)
+        starts.append(place.start_at - (NOW + number))
+    assert starts == [0, 0, 0, 0, 2, 2]
+    assert place.region.words[Word.RESTARTS] == 6
+    assert (place.pid, place.ready) == (0, False)
+    place.died(NOW + 100)  # the former ones are forgotten
+    assert place.start_at == NOW + 100
+
+
+def test_nobody_is_told_or_killed_where_nobody_is(killed, selector):
+    place = slot(pid=0)
+    place.tell({"stop": True})
+    place.kill(signal.SIGKILL)
+    place.hang_up(selector)
+    assert killed == []
+
+
+def test_telling_a_worker_that_is_dying_raises_nothing():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    place = slot()
+    place.channel = ours
+    theirs.close()
+    place.tell({"adopt": "x"})
+    ours.close()
+
+
+# Reloads.
+
+
+class Rig:
+    """Reloads, with pipes that the test holds instead of preparers, and channels instead of workers."""
+
+    def __init__(self, selector, workers=2):
+        self.selector = selector
+        self.told = []
+        self.prepared = []  # number, the preparer's end
+        self.pipes = []
+        self.slots = [slot(number) for number in range(workers)]
+        self.channels = []
+        for place in self.slots:
+            place.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            theirs.settimeout(1)
+            self.channels.append(theirs)
+        self.reloads = Reloads(selector, self.slots, self._start, self.told.append, Systemd())
+        self.reloads.current = said(1)
+
+    def _start(self, number):
+        ours, theirs = socket.socketpair()
+        self.prepared.append((number, theirs))
+        self.pipes.append(ours)
+        return 12345, ours
+
+    def result(self, **result):
+        """Let the preparer under way say this, and be gone."""
+        _, pipe = self.prepared[-1]
+        if result:
+            pipe.sendall(json.dumps(result).encode())
+        pipe.close()
+        for key, _ in self.selector.select(1):
+            key.data(key.fileobj)
+
+    def close(self):
+        for sock in (
+            *self.channels,
+            *(place.channel for place in self.slots),
+            *(pipe for _, pipe in self.prepared),
+            *self.pipes,
+        ):
+            sock.close()
+
+
+@pytest.fixture
+def rig(selector):
+    made = Rig(selector)
+    yield made
+    made.close()
+
+
+def replies(rig):
+    return [message for message in rig.told if "event" not in message]
+
+
+def test_a_reload_is_over_when_every_worker_has_adopted(rig):
+    rig.reloads.begin(answers=1)
+    rig.result(**said(2))
+    assert [json.loads(channel.recv(4096)) for channel in rig.channels] == [{"adopt": said(2)["path"]}] * 2
+    rig.reloads.heard(rig.slots[0], {"adopted": said(2)["path"]})
+    rig.reloads.look(time.monotonic())
+    assert rig.told == []
+    rig.reloads.heard(rig.slots[1], {"adopted": said(2)["path"]})
+    rig.reloads.look(time.monotonic())
+    event, reply = rig.told
+    assert (event["event"], event["number"], event["problems"], event["reloads"]["succeeded"]) == (
+        "generation",
+        2,
+        [],
+        1,
+    )
+    assert (reply["ok"], reply["generation"], reply["problems"]) == (True, 2, [])
+
+
+@pytest.mark.parametrize(
+    ("result", "problems"),
+    [({"problems": ["own.yaml:3: why"]}, ["own.yaml:3: why"]), ({}, [preparer.DIED])],
+)
+def test_a_refused_reload_changes_nothing(rig, result, problems):
+    rig.reloads.begin(answers=2)
+    rig.result(**result)
+    assert rig.reloads.current == said(1)
+    assert [(reply["ok"], reply["problems"], reply["generation"]) for reply in replies(rig)] == [
+        (False, problems, 1)
+    ] * 2
+    for channel in rig.channels:
+        channel.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            channel.recv(1)
+
+
+def test_what_is_asked_for_meanwhile_is_read_afterwards(rig):
+    rig.reloads.begin(answers=1)
+    rig.reloads.begin(answers=1)
+    rig.reloads.begin(answers=1)
+    rig.result(problems=["bad"])
+    assert len(replies(rig)) == 1  # the others want what was written after the first began to read
+    assert len(rig.prepared) == 2
+    rig.result(problems=["still bad"])
+    assert [reply["problems"] for reply in replies(rig)] == [["bad"], ["still bad"], ["still bad"]]
+    assert len(rig.prepared) == 2
+    assert rig.prepared[1][0] > rig.prepared[0][0]
+
+
+def test_a_worker_that_dies_is_not_waited_for(rig):
+    rig.reloads.begin(answers=1)
+    rig.result(**said(2))
+    rig.reloads.heard(rig.slots[0], {"adopted": "x"})
+    rig.reloads.left(rig.slots[1])
+    rig.reloads.look(time.monotonic())
+    assert replies(rig)[0]["ok"] is True
+
+
+def test_a_worker_that_cannot_adopt_is_replaced(rig, killed):
+    rig.reloads.begin(answers=1)
+    rig.result(**said(2))
+    rig.reloads.heard(rig.slots[0], {"adopted": "x"})
+    rig.reloads.heard(rig.slots[1], {"refused": "x", "why": "damaged"})
+    assert killed == [(100, signal.SIGTERM)]
+
+
+def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(rig):
+    rig.reloads.begin(answers=1)
+    rig.result(**said(2))
+    rig.reloads.heard(rig.slots[0], {"adopted": "x"})
+    rig.reloads.look(time.monotonic() + 29)
+    assert replies(rig) == []
+    rig.reloads.look(time.monotonic() + 31)
+    (reply,) = replies(rig)
+    assert (reply["ok"], reply["problems"]) == (False, ["worker 1 did not adopt it in time"])
+
+
+def test_a_preparer_that_hangs_is_killed(rig, killed):
+    rig.reloads.begin()
+    rig.reloads.look(time.monotonic() + 119)
+    assert killed == []
+    rig.reloads.look(time.monotonic() + 121)
+    assert killed == [(12345, signal.SIGKILL)]
+
+
+# The supervisor.
+
+
+@pytest.fixture
+def supervisor():
+    made = Supervisor(None, {}, Config())
+    yield made
+    made._selector.close()
+    made._woken.close()
+    made._waker.close()
+
+
+@pytest.mark.parametrize("unread", [False, True], ids=["end", "reset"])
+def test_a_channel_whose_worker_is_gone_is_let_go(supervisor, unread):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    place = slot()
+    place.channel = ours
+    supervisor._selector.register(ours, selectors.EVENT_READ, None)
+    if unread:
+        place.tell({"adopt": "x"})  # killed before it has read this: the kernel resets the channel
+    theirs.close()
+    supervisor._hear_worker(place, ours)
+    assert place.channel is None
+    assert ours.fileno() == -1
+
+
+@pytest.mark.parametrize("unread", [False, True], ids=["end", "reset"])
+def test_a_control_process_that_is_gone_is_let_go(supervisor, unread):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    supervisor._control = ours
+    supervisor._selector.register(ours, selectors.EVENT_READ, None)
+    if unread:
+        supervisor._tell_control({"event": "reopen"})
+    theirs.close()
+    supervisor._hear_control(ours)
+    assert supervisor._control is None
+
+
+@pytest.mark.parametrize(
+    ("served_before", "ready", "status", "stopping"),
+    [
+        (False, False, 1, True),  # at the start: a failed unit beats a crash loop
+        (True, False, 0, False),  # a replacement that dies early is replaced again
+        (True, True, 0, False),
+        (False, True, 0, False),
+    ],
+)
+def test_a_worker_that_dies_before_it_served_stops_the_start(supervisor, served_before, ready, status, stopping):
+    place = slot(ready=ready)
+    supervisor._slots.append(place)
+    supervisor._ready = served_before
+    supervisor._died(place, 3)
+    assert (supervisor._status, supervisor._stopping) == (status, stopping)
+
+
+# The preparer.
+
+
+@pytest.mark.parametrize("overrides", [{"cache.size": -1}, {"lists.directories": ["/nowhere"]}])
+def test_all_problems_come_through_the_pipe(tmp_path, overrides):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        pid = os.fork()
+        if not pid:
+            status = 99
+            try:
+                status = preparer.main(theirs, None, overrides | {"process.state_dir": tmp_path}, 1)
+            finally:
+                os._exit(status)
+    found = preparer.result(ours)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert found["problems"]
+
+
+def test_a_preparer_that_dies_is_an_answer_too():
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    assert preparer.result(ours) == {"problems": [preparer.DIED]}
+
+
+def test_without_a_first_generation_there_is_no_start(rig, monkeypatch):
+    def start(_number):
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if not pid:
+            theirs.sendall(b'{"problems": ["one", "two"]}')
+            os._exit(0)
+        theirs.close()
+        return pid, ours
+
+    rig.reloads._start_preparer = start
+    with pytest.raises(ProblemsError) as found:
+        rig.reloads.first()
+    assert found.value.problems == ("one", "two")
