@@ -48,12 +48,10 @@ WITHOUT_TEST = {
         "tests/test_config.py",
     ),
     "lists/form": "tests/lists/test_source.py",
-    "serve/udp": "tests/serve/test_drain.py",
     **dict.fromkeys(
         (
-            "serve/commands", "serve/generation", "serve/httpd", "serve/link", "serve/preparer", "serve/reloads",
-            "serve/slot", "serve/sockets", "serve/stream", "serve/supervisor", "serve/systemd", "serve/threaded",
-            "serve/worker", "upstream/ports", "upstream/resolver", "upstream/stream",
+            "serve/commands", "serve/httpd", "serve/link", "serve/preparer", "serve/reloads", "serve/slot",
+            "serve/threaded", "upstream/ports", "upstream/resolver", "upstream/stream",
         ),
         "tests/e2e",  # real processes
     ),

@@ -80,8 +80,8 @@ class Upstream(Section):
     """Seconds to wait for one upstream, at the most, before the next attempt."""
     attempts: int = Field(default=3, ge=1, le=10)
     """Times one query is sent altogether, over all upstreams."""
-    deadline: float = Field(default=5.0, gt=0, le=30)
-    """Seconds after which the client hears SERVFAIL, or a stale answer."""
+    deadline: float = Field(default=4.0, gt=0, le=30)
+    """Seconds after which the client hears SERVFAIL, or a stale answer; most clients give up after 5."""
     randomize_case: bool = False
     """Spell upstream queries in random case and demand it back (0x20), against forged responses."""
     ports: int = Field(default=16, ge=1, le=512)
