@@ -211,3 +211,10 @@ def verdict(action, listed=None, trigger=Trigger.QNAME, **more):
     if listed is None:
         listed = rule("tiktok.com", title="TikTok", reason="banned on government devices", reference="ca-1")
     return Verdict(Action(action), trigger, listed, **more)
+
+
+def taken(region, limit=10_000):
+    """Return the next journal records of a region, and give their room back."""
+    records = region.read(limit)
+    region.release()
+    return records

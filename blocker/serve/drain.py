@@ -68,4 +68,5 @@ class Drainer:
             if time.monotonic() >= self._say_at:
                 self._say_at = time.monotonic() + _SAY_EVERY
                 oplog.get("log").error("a bug of ours; events are dropped", dropped=self._lost, exc_info=error)
+        region.release()  # only now: a control process that is killed may write a line twice, but loses none
         return len(records)

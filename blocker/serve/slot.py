@@ -14,6 +14,7 @@ from blocker.serve.worker import Sockets
 from blocker.sinks.region import Region, Word
 
 _SILENT: Final = 10.0  # seconds without a pulse after which a worker is aborted
+_STARTING: Final = 30.0  # seconds a worker may take until its first pulse
 _KILL_AFTER: Final = 2.0  # seconds between abort (which leaves a traceback) and kill
 _RAPID: Final = 5  # deaths ...
 _RAPID_WITHIN: Final = 30.0  # ... within so many seconds, after which the next worker ...
@@ -47,14 +48,14 @@ class Slot:
         self.start_at = now + _BACK_OFF if len(self.deaths) >= _RAPID else now
 
     def check_pulse(self, now: float) -> bool:
-        """Abort a worker that serves but gives no sign of life, and kill it if that does not help.
+        """Abort a worker that gives no sign of life, and kill it if that does not help.
 
         Returns whether it was aborted just now.
         """
         if self.aborted:
             if now - self.aborted >= _KILL_AFTER:
                 self.kill(signal.SIGKILL)
-        elif self.ready and now - self.region.words[Word.PULSE] / 1e9 >= _SILENT:
+        elif self.pid and now - self.region.words[Word.PULSE] / 1e9 >= (_SILENT if self.ready else _STARTING):
             self.aborted = now
             self.kill(signal.SIGABRT)
             return True

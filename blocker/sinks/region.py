@@ -117,6 +117,7 @@ class Region:
         self._histograms = self.view[HISTOGRAMS_AT:UPSTREAMS_AT].cast("Q")
         self._cells = self.view[CELLS_AT : CELLS_AT + MAX_CELLS * CELL_SIZE].cast("Q")
         self._outcomes: dict[Labels, Outcome] = {}
+        self._read_to = self.words[Word.TAIL]
         self.report: Callable[[Exception], None] = lambda _error: None  # shows a bug in the operators' log
         self._reasons = {reason: Word.MALFORMED + at for at, reason in enumerate(MALFORMED_REASONS)}
 
@@ -221,7 +222,7 @@ class Region:
                 yield bytes(self.view[label + 1 : label + 1 + size]).decode(), list(self.view[start:label].cast("Q"))
 
     def read(self, limit: int = 10_000) -> list[Record]:
-        """Return the next records of the journal, `limit` at the most, and give their room back."""
+        """Return the next records of the journal, `limit` at the most; they are read again until `release`."""
         found: list[Record] = []
         tail = self.words[Word.TAIL]
         head = self.words[Word.HEAD]
@@ -235,8 +236,12 @@ class Region:
             text = self.memory[start + RECORD_HEAD.size : start + size]
             found.append(Record(flags, when, client[:octets], text))
             tail += (size + 7) & ~7
-        self.words[Word.TAIL] = tail
+        self._read_to = tail
         return found
+
+    def release(self) -> None:
+        """Give back the room of what was read last: it is written, and survives whatever happens to us."""
+        self.words[Word.TAIL] = self._read_to
 
     def _count(self, cell: int, ending: int, duration: float) -> None:
         self._cells[cell * (CELL_SIZE // WORD)] += 1

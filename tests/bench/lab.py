@@ -20,7 +20,7 @@ from tests.bench.process import Running, free_port, spent
 BLOCKED: Final = tuple(f"blocked{number}.com" for number in range(1000))
 _RMEM_MAX: Final = Path("/proc/sys/net/core/rmem_max")
 _RMEM: Final = 8 << 20  # octets: bursts of dnsperf must fit into the servers' sockets
-_PATIENCE: Final = 60.0  # seconds that a bench may wait for a quiet machine
+_PATIENCE: Final = 30.0  # seconds that a bench may wait for a quiet machine
 _MAX_LOST: Final = 0.001  # share of queries; more, and the figure would be of another load
 
 
@@ -40,12 +40,12 @@ class Lab:
     @property
     def rounds(self) -> int:
         """Return how often everything is measured."""
-        return 3 if self.quick else 5
+        return 3 if self.quick else 9
 
     @property
     def seconds(self) -> float:
         """Return how long one measurement takes."""
-        return 1.0 if self.quick else 3.0
+        return 1.0 if self.quick else 1.5
 
     def start(self, name: str, recipe: peers.Recipe) -> Running:
         """Start a peer and wait until it answers."""

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -33,15 +33,18 @@ PROBED: Final = NAMES[::7]
 class Seen:
     """What clients saw, over all runs of one kind."""
 
-    sent: int
-    lost: int
-    latencies: list[float]  # seconds
+    sent: int = 0
+    lost: int = 0
+    failed: int = 0  # answered, but with SERVFAIL
+    latencies: list[float] = field(default_factory=list)  # seconds
 
     def text(self) -> str:
         """Return the figures for the table."""
         p50, p99 = (quantile(self.latencies, share) * _MS for share in (0.5, 0.99))
         worst = max(self.latencies) * _MS
-        return f"{self.lost} lost of {self.sent}; p50 {p50:.2f}, p99 {p99:.2f}, worst {worst:.0f} ms"
+        return (
+            f"{self.lost} lost, {self.failed} failed of {self.sent}; p50 {p50:.2f}, p99 {p99:.2f}, worst {worst:.0f} ms"
+        )
 
     @property
     def p99(self) -> float:
@@ -56,27 +59,27 @@ def bench(lab: Lab) -> list[Row]:
     file = write_names(folder / "names", NAMES)
     reloads, kills = (4, 2) if lab.quick else (10, 5)
     one = _start(lab, folder / "one", workers=1)
-    quiet, during = Seen(0, 0, []), Seen(0, 0, [])
+    quiet, during = Seen(), Seen()
     took: list[float] = []
     for half in range(2):  # before and during, twice: the machine's moods meet both
-        _run(lab, one, file, quiet, lambda: time.sleep(2 * lab.seconds))
+        _run(lab, one, file, quiet, lambda: time.sleep(lab.rounds * 0.7))
         numbers = range(half * reloads // 2, (half + 1) * reloads // 2)
         _run(lab, one, file, during, partial(_reload, one, folder / "one", numbers, took))
     one.stop()
     two = _start(lab, folder / "two", workers=2)
-    killed = Seen(0, 0, [])
+    killed = Seen()
     _run(lab, two, file, killed, lambda: _kill(two, kills))
     two.stop()
     ratio = during.p99 / quiet.p99
     most = kills * ours.IN_HANDS
     return [
         Row("reload", "before", quiet.text()),
-        Row("reload", f"while {reloads} reloads follow one another", during.text(), "", "0 lost", during.lost == 0),
+        Row("reload", f"while {reloads} reloads follow one another", during.text(), "", "0 lost", during.lost + during.failed == 0),
         Row("reload", "p99 while reloading", f"{during.p99 * _MS:.2f} ms", f"{ratio:.2f} × before",
             "≤ 2.00 × before", ratio <= 2),
         Row("reload", "a changed list in force after", f"{max(took):.2f} s at most", "", "≤ 2.00 s", max(took) <= 2),
         Row("reload", f"{kills} × kill -9 of one of two workers", killed.text(), "",
-            f"≤ {most} lost", killed.lost <= most),
+            f"≤ {most} lost", killed.lost + killed.failed <= most),
     ]  # fmt: skip
 
 
@@ -100,12 +103,11 @@ def _run(lab: Lab, server: Running, file: Path, seen: Seen, act: Callable[[], ob
     time.sleep(_WARM)
     load.interrupt()
     result = load.result()
-    if result.rcodes.keys() != {"NOERROR"}:
-        raise BenchError(f"response codes {dict(result.rcodes)}")
     seen.sent += result.sent + len(probe.latencies) + probe.lost
     seen.lost += result.lost + probe.lost
+    seen.failed += result.completed - result.rcodes.get("NOERROR", 0)
     seen.latencies += probe.latencies
-    say(f"  {result.qps:.0f} q/s, {result.lost} lost, p99 so far {seen.p99 * _MS:.2f} ms")
+    say(f"  {result.qps:.0f} q/s, {result.lost} lost, {dict(result.rcodes)}, p99 so far {seen.p99 * _MS:.2f} ms")
 
 
 def _reload(server: Running, folder: Path, numbers: Iterable[int], took: list[float]) -> None:

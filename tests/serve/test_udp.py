@@ -15,6 +15,7 @@ from blocker.fast import FOREVER, Given
 from blocker.serve import udp
 from blocker.serve.udp import BATCH, PlainDrain, new_drain
 from blocker.sinks.region import JOURNAL_SIZE, Region, Word
+from tests.oracle import taken
 
 ROOT = Path(__file__).parents[2]
 BUILD = """
@@ -241,10 +242,10 @@ def test_attempts_are_journaled_before_they_are_heard_of(rig):
     for _ in range(3):
         rig.client.send(PACKET)
     rig.receive(rig.tables(rig.given(flags=ATTEMPT, tail=tail)))
-    found = rig.region.read()
+    found = taken(rig.region)
     assert [(record.flags, record.client, record.tail) for record in found] == [(ATTEMPT, rig.address, tail)] * 3
     assert all(before - 1 <= record.when <= time.time() + 1 for record in found)
-    assert rig.region.read() == []
+    assert taken(rig.region) == []
 
 
 @pytest.mark.parametrize("room", range(0, 200, 8))
@@ -255,7 +256,7 @@ def test_the_journal_goes_on_at_its_start(rig4, room):
     for number in range(4):
         rig4.client.send(struct.pack("!H", number) + PACKET[2:])
     rig4.receive(rig4.tables(rig4.given(flags=ATTEMPT, tail=tail)))
-    assert [record.tail for record in rig4.region.read()] == [tail] * 4
+    assert [record.tail for record in taken(rig4.region)] == [tail] * 4
     assert words[Word.TAIL] == words[Word.HEAD]
     assert words[Word.DROPPED] == 0
 
@@ -314,7 +315,7 @@ def test_both_drains_leave_the_same_behind(host):
             rig.drain.send([(packet + b"!", peer) for packet, _, peer in misses])
             heard.append(rig.client.recv(4096))
         words = list(rig.region.words)
-        left.append((heard, words, rig.counted(), [record._replace(when=0) for record in rig.region.read()]))
+        left.append((heard, words, rig.counted(), [record._replace(when=0) for record in taken(rig.region)]))
         rig.close()
     plain, compiled = left
     assert plain == compiled
