@@ -74,7 +74,8 @@ def bench(lab: Lab) -> list[Row]:
     most = kills * ours.IN_HANDS
     return [
         Row("reload", "before", quiet.text()),
-        Row("reload", f"while {reloads} reloads follow one another", during.text(), "", "0 lost", during.lost + during.failed == 0),
+        Row("reload", f"while {reloads} reloads follow one another", during.text(), "", "0 lost",
+            during.lost + during.failed == 0),
         Row("reload", "p99 while reloading", f"{during.p99 * _MS:.2f} ms", f"{ratio:.2f} × before",
             "≤ 2.00 × before", ratio <= 2),
         Row("reload", "a changed list in force after", f"{max(took):.2f} s at most", "", "≤ 2.00 s", max(took) <= 2),
