@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from blocker.policy import Policy
 
 FOREVER: Final = 1 << 62  # seconds: a blocked answer stays right until the lists change
-MAX_ANSWERS: Final = 100_000  # per policy; full: cleared, which costs one slow answer each
+MAX_EXTRA: Final = 64  # octets of a query behind its question: a cookie fits, padding without end does not
+_OVERHEAD: Final = 500  # octets an answer costs beside its bytes
 MAX_ADDRESSES: Final = 100_000  # clients remembered
 
 
@@ -34,7 +35,10 @@ Table = dict[bytes, Given]
 class Fast:
     """One table of answers per policy, and which table a client's address reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 16 << 20) -> None:
+        """Keep `limit` octets of answers at the most, over all policies."""
+        self.size = 0  # octets, estimated
+        self._limit = limit
         self.by_address: dict[bytes, Table] = {}  # address, 4 or 16 octets
         self._tables: dict[str, Table] = {}
 
@@ -45,13 +49,20 @@ class Fast:
         self.by_address[address] = self._tables.setdefault(policy.group, {})
 
     def put(self, policy: Policy, packet: bytes, given: Given) -> None:
-        """Keep `given` for queries with the same bytes as `packet`, its id aside."""
-        table = self._tables.setdefault(policy.group, {})
-        if len(table) >= MAX_ANSWERS:
-            table.clear()
-        table[packet[2:]] = given
+        """Keep `given` for queries with the same bytes as `packet`, its id aside.
+
+        Full: all answers go, which costs one slow answer each. Tables are emptied, not replaced: addresses
+        refer to them.
+        """
+        self.size += _OVERHEAD + len(packet) + len(given.answer) + len(given.tail)
+        if self.size > self._limit:
+            self.size = 0
+            for each in self._tables.values():
+                each.clear()
+        self._tables.setdefault(policy.group, {})[packet[2:]] = given
 
     def clear(self) -> None:
         """Forget all answers and clients: lists or groups have changed."""
+        self.size = 0
         self._tables.clear()
         self.by_address.clear()

@@ -15,6 +15,7 @@ block or SERVFAIL, never an answer that nobody checked.
 Knows no sockets, clocks or logs: time is an argument, outcomes go to a Recorder.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -24,7 +25,7 @@ from blocker.answer import Wording
 from blocker.cache import NOTHING_SAID, Cache, Entry
 from blocker.errors import WireError
 from blocker.events import Ending, Recorder
-from blocker.fast import FOREVER, Fast, Given
+from blocker.fast import FOREVER, MAX_EXTRA, Fast, Given
 from blocker.policy import PASSTHRU, Action, Index, Policy, Verdict, decide, inspect
 from blocker.wire.constants import (
     ANY,
@@ -71,6 +72,7 @@ class Exchange:
     wanted: bool = False  # upstream must be asked
     refresh: bool = False  # answered, but upstream should be asked anew in the background
     noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name
+    decided_by: Any = None  # the index that decide() looked into
     stale: Entry | None = None  # to be given if the upstreams fail
 
 
@@ -87,15 +89,17 @@ class Line:
         self._fast = fast
         self._recorder = recorder
         self._journaled = journaled
+        self._policy_for: Callable[[bytes], Policy] | None = None  # of the last adopt()
         self._plain_outcomes: dict[tuple[str, int, int | None, Ending], Ended] = {}
         self.prefetches = 0
         self.hits = 0
         self.misses = 0
 
-    def adopt(self, index: Index, wording: Wording) -> None:
-        """Go on with other lists. What upstreams said stays; what we said to clients goes."""
+    def adopt(self, index: Index, wording: Wording, policy_for: Callable[[bytes], Policy]) -> None:
+        """Go on with other lists and policies. What upstreams said stays; what we said to clients goes."""
         self.index = index
         self.wording = wording
+        self._policy_for = policy_for
         self._fast.clear()
 
     def open(
@@ -117,6 +121,8 @@ class Line:
         """
         exchange.wanted = False
         try:
+            if exchange.decided_by is not self.index and self._is_blocked_now(exchange, now):
+                return
             if response is not None and response.rcode != SERVFAIL:
                 self._tell(exchange, response, events.UPSTREAM, now)
             elif exchange.stale is not None:
@@ -125,6 +131,19 @@ class Line:
                 self._tell(exchange, response or NOTHING_SAID, events.FAILURE, now)
         except Exception as error:  # noqa: BLE001 a bug of ours must neither open the ban nor leave the client without answer
             self._broken(exchange, error, now)
+
+    def _is_blocked_now(self, exchange: Exchange, now: float) -> bool:
+        """Decide again on a name that was allowed by lists which were replaced while upstream was asked."""
+        query = exchange.query
+        assert query is not None
+        if self._policy_for is not None:
+            exchange.policy = self._policy_for(exchange.client)
+        exchange.decided_by = self.index
+        exchange.noted = decide(exchange.policy, self.index, query.qname)
+        if exchange.noted.action is Action.PASSTHRU:
+            return False
+        self._block(exchange, query, exchange.noted, now)
+        return True
 
     def keep(self, query: Query, response: Response | None, now: float) -> None:
         """Remember what upstream said to `query`, or that it said nothing (RFC 9520)."""
@@ -160,6 +179,7 @@ class Line:
             self._block(exchange, query, verdict, now)
             return
         exchange.noted = verdict
+        exchange.decided_by = self.index
         if query.qtype == ANY:
             said = answer.minimal_any(query, _limit(exchange, query), self.wording)
             self._local(exchange, query, said, Rcode.NOERROR, now)
@@ -215,7 +235,7 @@ class Line:
             rcode = exchange.answer[3] & 0xF
         outcome, flags, tail = self._record(exchange, query, rcode, events.BLOCKED, verdict, now)
         # A block found inside an answer (via) may go when the answer changes; a listed name stays blocked.
-        if exchange.answer is not None and exchange.transport == UDP and not verdict.via:
+        if exchange.answer is not None and exchange.transport == UDP and not verdict.via and _is_plain(query):
             given = Given(exchange.answer[2:], FOREVER, 0, (), outcome.cell, outcome.ending, flags, tail)
             self._fast.put(exchange.policy, query.packet, given)
 
@@ -227,7 +247,8 @@ class Line:
         assert query is not None
         policy = exchange.policy
         verdict = exchange.noted
-        if response.aliases or response.addresses:
+        # What this very policy has inspected, it need not inspect again: a reload makes new policies.
+        if (response.aliases or response.addresses) and (entry is None or entry.passed is not policy):
             found = inspect(policy, self.index, query.qname, response)
             if found is not PASSTHRU:
                 if found.action is not Action.PASSTHRU:
@@ -235,6 +256,8 @@ class Line:
                     return
                 if not verdict.monitored:
                     verdict = found
+            elif entry is not None:
+                entry.passed = policy
         if response.has_ech and policy.strip_ech:
             response = without_ech(response, query.packet[HEADER_SIZE : query.question_end], query.qtype)
         limit = _limit(exchange, query)
@@ -258,7 +281,7 @@ class Line:
     ) -> None:
         """Let the drain give this answer again, until its entry should be refreshed or is stale."""
         said = exchange.answer
-        if said is None or response.rcode == SERVFAIL or not query.flags & RD:
+        if said is None or response.rcode == SERVFAIL or not query.flags & RD or not _is_plain(query):
             return
         offsets: tuple[int, ...] = ()
         if not said[2] << 8 & TC:
@@ -295,6 +318,11 @@ class Line:
         outcome, flags, tail = self._outcome(exchange, query, rcode, ending, verdict)
         self._recorder.record(outcome, exchange.client, now - exchange.started, tail, flags)
         return outcome, flags, tail
+
+
+def _is_plain(query: Query) -> bool:
+    """Tell whether a query's bytes are few enough to be remembered: padding could make them anything."""
+    return len(query.packet) <= query.question_end + MAX_EXTRA
 
 
 def _limit(exchange: Exchange, query: Query) -> int:

@@ -47,12 +47,14 @@ def test_clear_forgets_answers_and_clients(table):
     assert table.by_address[ALICE] == {}
 
 
-def test_answers_are_bounded(table, monkeypatch):
-    monkeypatch.setattr(fast, "MAX_ANSWERS", 10)
-    for number in range(25):
-        table.put(STAFF, ask(f"n{number}.example"), GIVEN)
+def test_answers_are_bounded_over_all_policies():
+    table = Fast(limit=6000)
+    table.remember(ALICE, STAFF)
+    for number in range(50):
+        table.put(GUESTS if number % 2 else STAFF, ask(f"n{number}.example"), GIVEN)
+        assert table.size <= 6000
         assert len(table.by_address[ALICE]) <= 10
-    assert table.by_address[ALICE][ask("n24.example")[2:]] == GIVEN  # the newest is always there
+    assert table.by_address[ALICE][ask("n48.example")[2:]] == GIVEN  # the newest is always there
 
 
 def test_clients_are_bounded(table, monkeypatch):

@@ -103,7 +103,7 @@ def test_what_needs_no_upstream(packet, policy, rcode, ending, app):
 )  # version.bind has a text, and nothing else
 def test_what_is_counted_is_what_was_said(qtype, rcode):
     bench = Bench()
-    bench.line.adopt(RULES, Wording(version="resolver 1"))
+    bench.line.adopt(RULES, Wording(version="resolver 1"), lambda client: STAFF)
     exchange = bench.open(ask("version.bind", qtype, qclass="CH"))
     assert heard(exchange.answer).rcode == bench.journal.endings[0].rcode == rcode
 
@@ -209,9 +209,17 @@ def test_new_lists_meet_an_answer_on_its_way():
     """A query that was allowed when it left is judged by the lists in force when its answer comes."""
     bench, packet = Bench(Table()), ask("www.example.com")
     exchange = bench.open(packet)
-    bench.line.adopt(RULES, Wording())
+    bench.line.adopt(RULES, Wording(), lambda client: STAFF)
     bench.finish(exchange, said(packet, "www.example.com 300 CNAME tiktok.com"))
     assert heard(exchange.answer).ede == [15]
+
+
+def test_a_name_that_is_listed_while_its_answer_is_on_its_way_is_blocked():
+    bench, packet = Bench(Table()), ask("www.tiktok.com")
+    exchange = bench.open(packet)
+    bench.line.adopt(RULES, Wording(), lambda client: STAFF)
+    bench.finish(exchange, said(packet, "www.tiktok.com 300 A 192.0.2.1"))
+    assert heard(exchange.answer).answer == lines("www.tiktok.com 60 A 0.0.0.0")
 
 
 def test_prefetch_is_wanted_once():

@@ -149,13 +149,17 @@ def test_an_address_behind_nat64_is_the_address_inside():
     """RFC 6052: where a network translates, phones are given such addresses, and their packets go to the one inside."""
     listed = response("q. 1 AAAA 64:ff9b::203.0.113.1", name="q")
     assert inspect(STAFF, RULES, b"\1q\0", listed).rule.value == "203.0.113.0/24"
+    mapped = response("q. 1 AAAA ::ffff:203.0.113.1", name="q")
+    assert inspect(STAFF, RULES, b"\1q\0", mapped).rule.value == "203.0.113.0/24"
+    tunnelled = response("q. 1 AAAA 2002:cb00:7101::1", name="q")
+    assert inspect(STAFF, RULES, b"\1q\0", tunnelled).rule.value == "203.0.113.0/24"
     private = response("q. 1 AAAA 64:ff9b::10.1.2.3", name="q")
     assert inspect(STAFF, RULES, b"\1q\0", private).rule.app == "rebinding"
 
 
 PRIVATE = [
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-    "::/127", "::ffff:0:0/96", "fc00::/7", "fe80::/10",
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.168.0.0/16", "198.18.0.0/15", "::/96", "::ffff:0:0/96", "fc00::/7", "fe80::/9",
 ]  # fmt: skip
 
 

@@ -7,13 +7,14 @@ import json
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import setproctitle
 
 from blocker.errors import BlockerError, ProblemsError
 from blocker.serve import generation
 
+_LAST_WORDS: Final = 5.0  # seconds between a preparer's first octet and its last
 DIED = "the process that reads the lists died: see the log above, and the machine's memory"
 
 
@@ -31,14 +32,19 @@ def main(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object]
     return 0
 
 
-def result(pipe: socket.socket) -> dict[str, Any]:
-    """Return what a preparer said: a generation as `generation.prepare` describes it, or its `problems`."""
-    pipe.setblocking(True)
+def result(pipe: socket.socket, *, started: bool = True) -> dict[str, Any]:
+    """Return what a preparer said: a generation as `generation.prepare` describes it, or its `problems`.
+
+    Waits for as long as it takes unless the preparer has `started` to speak, which it does in one go.
+    """
+    pipe.settimeout(_LAST_WORDS if started else None)
     parts = []
-    while part := pipe.recv(65536):
-        parts.append(part)
-    pipe.close()
-    if not parts:
+    try:
+        while part := pipe.recv(65536):
+            parts.append(part)
+        said: dict[str, Any] = json.loads(b"".join(parts))
+    except (OSError, ValueError):
         return {"problems": [DIED]}
-    said: dict[str, Any] = json.loads(b"".join(parts))
+    finally:
+        pipe.close()
     return said

@@ -31,7 +31,7 @@ class Reload:
     """A reload under way."""
 
     pid: int  # of the preparer
-    pipe: socket.socket
+    pipe: socket.socket | None
     began: float  # monotonic seconds
     deadline: float  # monotonic seconds
     answers: int = 0  # requests of the control process that wait for its result
@@ -72,7 +72,7 @@ class Reloads:
     def first(self) -> None:
         """Prepare the first generation, and wait for it. Raises ProblemsError with all that is wrong."""
         pid, pipe = self._start_preparer(self._number)
-        said = preparer.result(pipe)
+        said = preparer.result(pipe, started=False)
         os.waitpid(pid, 0)
         if "problems" in said:
             raise ProblemsError(said["problems"])
@@ -87,8 +87,13 @@ class Reloads:
             return
         self._number += 1
         self._systemd.reloading()
-        pid, pipe = self._start_preparer(self._number)
         now = time.monotonic()
+        try:
+            pid, pipe = self._start_preparer(self._number)
+        except OSError as error:  # no process or descriptor left
+            self._under_way = Reload(0, None, now, now, answers)
+            self._end([f"the process that reads the lists cannot be started: {error}"])
+            return
         self._under_way = Reload(pid, pipe, now, now + _PREPARE, answers)
         self._selector.register(pipe, selectors.EVENT_READ, self._hear)
 
@@ -113,7 +118,10 @@ class Reloads:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(reload.pid, signal.SIGKILL)  # its pipe closes, and that is the answer
         elif reload.prepared and (not reload.waiting or now >= reload.deadline):
-            self._end([f"worker {number} did not adopt it in time" for number in sorted(reload.waiting)])
+            for slot in self._slots:
+                if slot.number in reload.waiting:
+                    slot.kill(signal.SIGTERM)  # its successor starts with the newest
+            self._end([f"worker {number} did not adopt it in time; replaced" for number in sorted(reload.waiting)])
 
     def tell(self) -> None:
         """Tell the control process what is in force, and how all reloads went."""

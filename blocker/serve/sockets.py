@@ -94,7 +94,7 @@ def drop_privileges(process: Process, owned: Sequence[Path]) -> None:
         return
     try:
         for path in owned:
-            os.chown(path, uid, gid)
+            os.chown(path, uid, gid, follow_symlinks=False)
         os.setgroups([])
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)

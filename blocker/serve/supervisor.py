@@ -12,6 +12,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -33,6 +34,7 @@ from blocker.sinks import oplog, privacy
 from blocker.sinks.region import Region, Word
 
 _STEP: Final = 0.25  # seconds between looks at pulses and clocks
+_TRY_AGAIN: Final = 2.0  # seconds until a process that could not be started is tried again
 _CONTROL_PAUSE: Final = 0.5  # seconds before a control process that died is replaced: no haste, no tight loop
 _GRACE: Final = 8.0  # seconds workers may take to drain
 
@@ -70,6 +72,7 @@ class Supervisor:
         config = self._config
         count = config.process.workers or len(os.sched_getaffinity(0))
         folder = configuration.state_dir(config)
+        _raise_descriptor_limit()
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         handed = self._systemd.sockets
         shares = sockets.handed_over(handed, count) if handed else sockets.bind(config.listen, count)
@@ -91,7 +94,8 @@ class Supervisor:
             while not (self._stopping and self._gone()):
                 self._step()
         finally:
-            control_path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # its folder may be closed to the account that we became
+                control_path.unlink(missing_ok=True)
         self._end_control()
         return self._status
 
@@ -156,6 +160,13 @@ class Supervisor:
     # Children.
 
     def _start(self, slot: Slot) -> None:
+        try:
+            self._fork_worker(slot)
+        except OSError as error:  # no process or descriptor left: those that serve go on
+            self._log.error("cannot start a worker; trying again", worker=slot.number, why=str(error))
+            slot.start_at = time.monotonic() + _TRY_AGAIN
+
+    def _fork_worker(self, slot: Slot) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         path = self._reloads.current["path"]
         words = slot.region.words
@@ -174,6 +185,13 @@ class Supervisor:
         self._selector.register(ours, selectors.EVENT_READ, lambda sock: self._hear_worker(slot, sock))
 
     def _start_control(self) -> None:
+        try:
+            self._fork_control()
+        except OSError as error:
+            self._log.error("cannot start the control process; trying again", why=str(error))
+            self._control_start_at = time.monotonic() + _TRY_AGAIN
+
+    def _fork_control(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         listener = self._control_listener
         assert listener is not None
@@ -323,3 +341,10 @@ def _fork() -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return os.fork()
+
+
+def _raise_descriptor_limit() -> None:
+    """Take all the descriptors we may have: upstream ports alone are hundreds under load."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

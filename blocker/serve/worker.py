@@ -64,8 +64,8 @@ class Worker:
         region.report = self._show
         config = generation.config
         self._generation = generation
-        self._fast = Fast()
         self._cache = Cache(generation.cache_limits(workers))
+        self._fast = Fast(self._cache.limits.size // 2)
         journaled = (ATTEMPT if config.log.attempts != "off" else 0) | (QUERY if config.log.queries != "off" else 0)
         self._line = Line(generation.index, self._cache, self._fast, generation.wording, region, journaled)
         self._clients = generation.clients
@@ -179,7 +179,7 @@ class Worker:
         former = self._generation
         self._generation = generation
         self._clients = generation.clients
-        self._line.adopt(generation.index, generation.wording)
+        self._line.adopt(generation.index, generation.wording, generation.clients.policy_for)
         if generation.servers != former.servers or generation.config.upstream != former.config.upstream:
             self._resolver.retire()
             self._retired = [*(each for each in self._retired if len(each)), self._resolver]

@@ -39,6 +39,7 @@ class Pending:
     tried: int = 0  # bit mask of servers
     wake: float = 0.0  # when to look at it again; an older entry of the heap is void
     over_tcp: bool = False
+    helpable: bool = False  # somebody who waits could be given a stale answer
     done: bool = False
 
 

@@ -10,6 +10,8 @@ from typing import Final
 from blocker.config import Endpoint, Strategy
 
 _DOWN_AFTER: Final = 4  # timeouts in a row
+_REFUSAL_WINDOW: Final = 16  # responses over which the share of useless ones is kept ...
+_REFUSAL_SHARE: Final = 0.6  # ... and from which share on a server counts as down: 15 in a row
 _LEAST_WAIT: Final = 0.05  # seconds
 _UNKNOWN_WAIT: Final = 0.4  # seconds, before an upstream was measured
 _EXPLORE: Final = 32  # one query in so many goes to another than the fastest, to keep its time known
@@ -25,6 +27,7 @@ class Server:
     srtt: float = 0.0  # smoothed response time, seconds; 0: not measured (RFC 6298 §2)
     variance: float = 0.0
     failures: int = 0  # timeouts in a row
+    refusing: float = 0.0  # moving share of responses that were of no use
     down: bool = False
     probe_at: float = 0.0  # monotonic seconds: when to probe it, while down
     queries: int = 0
@@ -51,7 +54,24 @@ class Server:
             self.variance += (abs(self.srtt - seconds) - self.variance) / 4
             self.srtt += (seconds - self.srtt) / 8
         self.failures = 0
-        self.down = False
+
+    def served(self) -> None:
+        """Take note that a response was of use."""
+        self.refusing -= self.refusing / _REFUSAL_WINDOW
+        if self.down:
+            self.down = False
+            self.refusing = 0.0
+
+    def refused(self, now: float, probe_interval: float) -> None:
+        """Take note of a response that was of no use: a failure, a refusal, garbage.
+
+        One name may be at fault; a server that says nothing else is as good as down, however fast it says so.
+        """
+        self.refusals += 1
+        self.refusing += (1 - self.refusing) / _REFUSAL_WINDOW
+        if self.refusing > _REFUSAL_SHARE and not self.down:
+            self.down = True
+            self.probe_at = now + probe_interval
 
     def timed_out(self, now: float, probe_interval: float) -> None:
         """Take note of a query that was not answered in time."""

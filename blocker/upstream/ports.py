@@ -5,6 +5,7 @@ connected; a port serves some hundred queries and gives way to another, so that 
 """
 
 import asyncio
+import contextlib
 import select
 import socket
 import time
@@ -60,21 +61,27 @@ class Ports:
         self._by_fd: dict[int, Port] = {}
         self._old: deque[tuple[float, Port]] = deque()
         self._epoll = select.epoll()
-        self._ports = [[self._open(number) for _ in range(size)] for number in range(len(servers))]
+        self._ports: list[list[Port | None]] = [[None] * size for _ in servers]  # opened when first used
         loop.add_reader(self._epoll.fileno(), self.poll)
 
-    def pick(self, server: int, random: int) -> Port:
-        """Return a socket towards `server`, chosen by `random`; worn out ones are replaced on the way."""
+    def pick(self, server: int, random: int, now: float) -> Port:
+        """Return a socket towards `server`, chosen by `random`; worn out ones are replaced on the way.
+
+        Raises OSError when there is none and none can be opened: no descriptor left, no route.
+        """
         ports = self._ports[server]
         at = random % len(ports)
         port = ports[at]
+        if port is None:
+            port = ports[at] = self._open(server)
         port.uses += 1
-        if port.uses > _USES or (port.uses & 15 == 0 and time.monotonic() - port.opened > _AGE):
-            now = time.monotonic()
-            self._old.append((now + _LINGER, port))
+        if port.uses > _USES or now - port.opened > _AGE:
+            with contextlib.suppress(OSError):  # then the old one must serve on
+                fresh = self._open(server)
+                self._old.append((now + _LINGER, port))
+                port = ports[at] = fresh
             while self._old and self._old[0][0] < now:
                 self._close(self._old.popleft()[1])
-            port = ports[at] = self._open(server)
         return port
 
     def poll(self) -> None:
@@ -84,7 +91,9 @@ class Ports:
             if not ready:
                 break
             for fd, _events in ready:
-                port = self._by_fd[fd]
+                port = self._by_fd.get(fd)
+                if port is None:  # closed by what an earlier packet of this batch led to
+                    continue
                 try:
                     packet = port.socket.recv(_RECEIVE)
                 except BlockingIOError:
@@ -112,7 +121,11 @@ class Ports:
                 break
             except OSError:  # taken, or not ours to take: another one; in the end the kernel chooses
                 continue
-        sock.connect((str(end.address), end.port))
+        try:
+            sock.connect((str(end.address), end.port))
+        except OSError:
+            sock.close()
+            raise
         self._numbers += 1
         port = Port(self._numbers, server, sock, time.monotonic())
         self._by_fd[sock.fileno()] = port

@@ -22,11 +22,11 @@ from blocker.upstream.exchange import TICK, InFlight, Pending, message, question
 from blocker.upstream.pool import Pool, RetryBudget, Server
 from blocker.upstream.ports import Port, Ports
 from blocker.upstream.stream import Connection
-from blocker.wire.constants import NOERROR, NXDOMAIN, OPCODE, SERVFAIL, TC
+from blocker.wire.constants import NOERROR, NXDOMAIN, OPCODE, QR, SERVFAIL, TC, YXDOMAIN
 from blocker.wire.query import Query, parse_query
 from blocker.wire.response import Response, scan
 
-_USABLE: Final = (NOERROR, NXDOMAIN)
+_USABLE: Final = (NOERROR, NXDOMAIN, YXDOMAIN)
 _COUNTERS: Final = tuple(
     (word, word.name.lower())
     for word in (
@@ -109,17 +109,19 @@ class Resolver:
         if pending is not None:
             self._region.words[Word.COALESCED] += 1
             pending.waiting.append(exchange)
-            if exchange.stale is not None and pending.wake > now + self._stale_after:
-                self._in_flight.wake_at(pending, now + self._stale_after)
+            if exchange.stale is not None and not pending.helpable:
+                pending.helpable = True
+                self._wake(pending, pending.wake)
             return
         pending = self._new(query, now)
         pending.waiting.append(exchange)
-        self._send(pending, now)
+        pending.helpable = exchange.stale is not None
+        self._begin(pending, now)
 
     def refresh(self, query: Query, now: float) -> None:
         """Ask anew in the background; nobody waits for it."""
         if self._in_flight.get(query.key) is None and len(self._in_flight) < self._config.in_flight:
-            self._send(self._new(query, now), now)
+            self._begin(self._new(query, now), now)
 
     def retire(self) -> None:
         """Close once everything on its way is settled: another resolver takes what comes next."""
@@ -147,6 +149,14 @@ class Resolver:
         self._budget.earn()
         return pending
 
+    def _begin(self, pending: Pending, now: float) -> None:
+        """Send a new question; whatever goes wrong, nobody waits for ever."""
+        try:
+            self._send(pending, now)
+        except Exception as error:  # noqa: BLE001 a bug of ours: the next client's query must not suffer
+            self._region.bug(error)
+            self._settle(pending, None, now)
+
     def _pool(self, qname: Name) -> Pool:
         if self._zones:
             for zone in names.parents(qname):
@@ -159,22 +169,26 @@ class Resolver:
         pending.tried |= 1 << number
         pending.attempts += 1
         self._send_to(number, pending, now)
-        wake = min(now + self._servers[number].wait(self._config.timeout), pending.deadline)
-        if pending.attempts == 1 and pending.waiting and pending.waiting[0].stale is not None:
-            wake = min(wake, now + self._stale_after)
-        self._in_flight.wake_at(pending, wake)
+        self._wake(pending, now + self._servers[number].wait(self._config.timeout))
+
+    def _wake(self, pending: Pending, when: float) -> None:
+        """Look at `pending` again at `when`, or before: at its deadline, or when a stale answer should be given."""
+        if pending.helpable:
+            when = min(when, pending.started + self._stale_after)
+        self._in_flight.wake_at(pending, min(when, pending.deadline))
 
     def _send_to(self, number: int, pending: Pending, now: float) -> None:
         pending.server = number
         pending.sent = now
-        port = self._ports.pick(number, self._random())
-        while not self._in_flight.sent(pending, port.number, ident := self._random()):
-            pass
-        self._servers[number].queries += 1
+        server = self._servers[number]
+        server.queries += 1
         try:
+            port = self._ports.pick(number, self._random(), now)
+            while not self._in_flight.sent(pending, port.number, ident := self._random()):
+                pass
             port.socket.send(message(ident, pending.query, pending.question))
-        except OSError:  # no route, no buffer: as if it had been lost on the way
-            self._servers[number].errors += 1
+        except OSError:  # no route, no buffer, no descriptor: as if it had been lost on the way
+            server.errors += 1
 
     def _received(self, packet: bytes, port: Port) -> None:
         """Look at a packet that came on one of our sockets."""
@@ -202,20 +216,27 @@ class Resolver:
         except WireError:
             server.errors += 1
         if response is not None and response.rcode in _USABLE:
+            server.served()
             self._settle(pending, response, now)
             return
-        server.refusals += 1
+        server.refused(now, self._config.probe_interval)
         if not is_last:
             return
         # The same server would say the same again (RFC 9520 §3.1); another may know better.
-        if self._pool(pending.query.qname).untried(pending.tried) and self._may_retry(pending, now):
+        if self._has_untried(pending) and self._may_retry(pending, now):
             self._send(pending, now)
             return
         # What the last upstream said of its failure (RFC 8914) is worth passing on; the rest is not.
         self._settle(pending, response if response is not None and response.rcode == SERVFAIL else None, now)
 
     def _may_retry(self, pending: Pending, now: float) -> bool:
-        return pending.attempts < self._config.attempts and now < pending.deadline and self._budget.spend()
+        """Tell whether one more attempt may be made; the first at another server is free of the budget."""
+        if pending.attempts >= self._config.attempts or now >= pending.deadline:
+            return False
+        return (pending.attempts == 1 and self._has_untried(pending)) or self._budget.spend()
+
+    def _has_untried(self, pending: Pending) -> bool:
+        return self._pool(pending.query.qname).untried(pending.tried)
 
     def _settle(self, pending: Pending, response: Response | None, now: float) -> None:
         """Give everybody who waits their answer; once."""
@@ -241,7 +262,7 @@ class Resolver:
         """Ask the same server again over TCP: its answer did not fit (RFC 7766 §5)."""
         pending.over_tcp = True
         self._servers[number].tcp_queries += 1
-        self._in_flight.wake_at(pending, pending.deadline)
+        self._wake(pending, pending.deadline)
         ident = self._random()
         query = message(ident, pending.query, pending.question)
 
@@ -249,7 +270,7 @@ class Resolver:
             if pending.done:
                 return
             now = time.monotonic()
-            if packet is None or not packet.startswith(pending.question, 12) or packet[2] & TC >> 8:
+            if packet is None or not _is_whole_reply(packet, pending.question):
                 self._servers[number].errors += 1
                 pending.over_tcp = False
                 if self._may_retry(pending, now):
@@ -282,7 +303,7 @@ class Resolver:
         elif pending.unreachable == pending.attempts:  # nobody is left who could still answer
             self._settle(pending, None, now)
         else:
-            self._in_flight.wake_at(pending, pending.deadline)
+            self._wake(pending, pending.deadline)
 
     def _tick(self) -> None:
         if self._retired and not len(self._in_flight):
@@ -291,21 +312,31 @@ class Resolver:
         self._timer = self._loop.call_later(TICK, self._tick)
         now = time.monotonic()
         for pending in self._in_flight.due(now):
-            if now >= pending.deadline:
+            try:
+                self._look(pending, now)
+            except Exception as error:  # noqa: BLE001 a bug of ours: the others that are due must not suffer
+                self._region.bug(error)
                 self._settle(pending, None, now)
-                continue
-            if now >= pending.started + self._stale_after:
-                self._give_stale(pending, now)
-            wait = self._servers[pending.server].wait(self._config.timeout)
-            if pending.over_tcp or now < pending.sent + wait:
-                self._in_flight.wake_at(pending, pending.deadline if pending.over_tcp else pending.sent + wait)
-            else:
-                self._lost(pending, now)
         self._flush()
         if self._retired:  # the numbers of the upstreams belong to our successor
             return
         self._probe(now)
         self._publish()
+
+    def _look(self, pending: Pending, now: float) -> None:
+        """See to a question whose time has come."""
+        if now >= pending.deadline:
+            self._settle(pending, None, now)
+            return
+        if pending.helpable and now >= pending.started + self._stale_after:
+            self._give_stale(pending, now)
+        tried_until = pending.sent + self._servers[pending.server].wait(self._config.timeout)
+        if pending.over_tcp:
+            self._wake(pending, pending.deadline)
+        elif now < tried_until:
+            self._wake(pending, tried_until)
+        else:
+            self._lost(pending, now)
 
     def _publish(self) -> None:
         """Show what was counted; what a former worker of the slot counted stays."""
@@ -319,12 +350,13 @@ class Resolver:
 
     def _give_stale(self, pending: Pending, now: float) -> None:
         """Those who can be helped with a stale answer have waited long enough (RFC 8767 §5)."""
+        self._line.keep(pending.query, None, now)  # until upstream is heard again, others need not wait as long
         helped = [exchange for exchange in pending.waiting if exchange.stale is not None]
-        if helped:
-            pending.waiting = [exchange for exchange in pending.waiting if exchange.stale is None]
-            for exchange in helped:
-                self._line.finish(exchange, None, now)
-                self._release(exchange)
+        pending.waiting = [exchange for exchange in pending.waiting if exchange.stale is None]
+        pending.helpable = False
+        for exchange in helped:
+            self._line.finish(exchange, None, now)
+            self._release(exchange)
 
     def _probe(self, now: float) -> None:
         """Ask servers that are down whether they are back; any response will do."""
@@ -336,4 +368,14 @@ class Resolver:
                 pending.attempts = self._config.attempts
                 self._in_flight.add(pending)
                 self._send_to(number, pending, now)
-                self._in_flight.wake_at(pending, pending.deadline)
+                self._wake(pending, pending.deadline)
+
+
+def _is_whole_reply(packet: bytes, question: bytes) -> bool:
+    """Tell whether a packet that came over TCP, with the right id, replies to `question` in full (RFC 5452 §9.1)."""
+    return (
+        bool(packet[2] & QR >> 8)
+        and not packet[2] & TC >> 8
+        and packet[4:6] == b"\0\1"
+        and packet.startswith(question, 12)
+    )

@@ -43,7 +43,8 @@ class Connection(asyncio.Protocol):
             self._unsent.append(framed)
             if self._opening is None:
                 self._opening = self._loop.create_task(self._open())
-        self._rewatch()
+        if len(self._waiting) == 1:
+            self._rewatch()
 
     def close(self) -> None:
         """Close the connection; whoever waits is told that there will be no reply."""
@@ -70,6 +71,7 @@ class Connection(asyncio.Protocol):
             del self._buffer[:end]
             replied = self._waiting.pop(int.from_bytes(packet[:2]), None)
             if replied is not None:
+                self._rewatch()
                 replied(packet)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)

@@ -93,6 +93,7 @@ class Ede(IntEnum):
 NOERROR: Final = 0
 SERVFAIL: Final = 2
 NXDOMAIN: Final = 3
+YXDOMAIN: Final = 6  # a DNAME made the name too long (RFC 6672 §2.2)
 
 TYPE_NAMES: Final = {
     1: "A", 2: "NS", 5: "CNAME", 6: "SOA", 12: "PTR", 13: "HINFO", 15: "MX", 16: "TXT", 28: "AAAA", 29: "LOC",

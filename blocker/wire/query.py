@@ -100,10 +100,10 @@ def _read_rest(query: Query, at: int, authorities: int, additionals: int) -> Non
             query.edns = True
             query.udp_size = max(rclass, MAX_UDP_PLAIN)
             query.do = bool(ttl & DO)
+            if ttl >> 16 & 0xFF:  # before the options, which may mean anything in a later version
+                raise WireError(Rcode.BADVERS, "version")
             if length:
                 _read_options(query, at, length)
-            if ttl >> 16 & 0xFF:
-                raise WireError(Rcode.BADVERS, "version")
         at += length
     if at != len(packet):
         raise WireError(Rcode.FORMERR, "trailing" if at < len(packet) else "truncated")

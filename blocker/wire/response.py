@@ -40,6 +40,8 @@ _NAMES_IN_RDATA: Final = {  # type: (octets before the names, number of names)
     **dict.fromkeys((15, 18, 21, 36), (2, 1)),
     33: (6, 1),
 }
+_QNAME: Final = 0xC000 | HEADER_SIZE  # an owner written as a pointer to the question's name
+_TELLING: Final = frozenset((A, AAAA, SVCB, HTTPS))  # types that tell a client where to connect
 _MAX_POINTERS: Final = 126  # a name of 255 octets has at most 127 labels
 MAX_TTL: Final = 0x7FFFFFFF  # seconds; with the top bit set a TTL counts as 0 (RFC 2181 §8)
 
@@ -57,7 +59,7 @@ class Response:
     greatest_ttl: int  # seconds
     negative_ttl: int | None  # seconds: the lesser of the SOA's TTL and its minimum (RFC 2308 §5); None without SOA
     answered: bool  # the answer section holds a record of the type that was asked
-    aliases: tuple[Name, ...]  # targets of CNAME, DNAME, SVCB and HTTPS
+    aliases: tuple[Name, ...]  # targets of CNAME, DNAME, SVCB and HTTPS; owners of addresses other than the qname
     addresses: tuple[bytes, ...]  # A, AAAA, and the hints of SVCB and HTTPS (RFC 9460 §7.3)
     has_ech: bool
     ede: bytes  # the extended errors, as EDNS options on the wire; often empty
@@ -89,8 +91,15 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
     opt_start = opt_end = 0
     at = base
     unpack = _RECORD.unpack_from
+    # What is in the additional section nobody asked for, but for HTTPS and SVCB, where it saves a round trip: it
+    # would be addresses of names that nobody has decided on.
+    keeps_additional = qtype == SVCB or qtype == HTTPS
+    additional_start = 0
+    owners = {_QNAME}
     for number in range(answers + authorities + additionals):
         start = at
+        if number == answers + authorities:
+            additional_start = at
         length = wire[at]
         at = at + 2 if length >= 0xC0 else at + 1 if length == 0 else behind_name(wire, at)
         rtype, _, ttl, size = unpack(wire, at)
@@ -106,6 +115,12 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
             ede = _extended_errors(wire, rdata, end)
             at = end
             continue
+        if number < answers:
+            if rtype == qtype:
+                answered = True
+        elif number >= answers + authorities and not keeps_additional:
+            at = end
+            continue
         offsets.append(at + 4 - base)
         if ttl > MAX_TTL:
             ttl = 0
@@ -113,8 +128,13 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
             least = ttl
         if ttl > greatest:
             greatest = ttl
-        if number < answers and rtype == qtype:
-            answered = True
+        pointer = length << 8 | wire[start + 1] if length >= 0xC0 else 0
+        if pointer not in owners and rtype in _TELLING:  # it may answer for another name than the one that was asked
+            if pointer:
+                owners.add(pointer)
+            owner = read_name(wire, start).lower()
+            if owner not in aliases and owner != wire[HEADER_SIZE : base - 4].lower():
+                aliases.append(owner)
         if rtype == A or rtype == AAAA:
             if size != (4 if rtype == A else 16):
                 raise WireError(Rcode.SERVFAIL, "address")
@@ -132,7 +152,10 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
     if at != len(wire):
         raise WireError(Rcode.SERVFAIL, "trailing")
     sections = wire[base:]
-    if opt_end:
+    if additionals and not keeps_additional:
+        sections = wire[base:additional_start]
+        additionals = 0
+    elif opt_end:
         additionals -= 1
         sections = wire[base:opt_start]
         if opt_end != len(wire):  # records behind OPT: cutting it out would break their compression

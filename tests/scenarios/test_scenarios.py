@@ -69,7 +69,7 @@ class Play:
         """From now on these lists are in force."""
         rules = [each for app, said in lists.items() for each in rules_of(app, said or {})]
         self.clients = Clients(self.config, lists)
-        self.line.adopt(Table(*rules), self.line.wording)
+        self.line.adopt(Table(*rules), self.line.wording, self.clients.policy_for)
 
     def do_upstream(self, script, _place):
         """From now on the upstream says this."""

@@ -64,7 +64,8 @@ def slot(number=0, *, pid=100, ready=True, pulse=NOW):
         (100, True, 0, False),
         (100, True, 9.9, False),
         (100, True, 10, True),
-        (100, False, 60, False),
+        (100, False, 29.9, False),  # starting
+        (100, False, 30, True),  # hangs
         (0, True, 60, False),
     ],
 )
@@ -240,7 +241,7 @@ def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(rig):
     assert replies(rig) == []
     rig.reloads.look(time.monotonic() + 31)
     (reply,) = replies(rig)
-    assert (reply["ok"], reply["problems"]) == (False, ["worker 1 did not adopt it in time"])
+    assert (reply["ok"], reply["problems"]) == (False, ["worker 1 did not adopt it in time; replaced"])
 
 
 def test_a_preparer_that_hangs_is_killed(rig, killed):

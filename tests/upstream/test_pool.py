@@ -107,16 +107,25 @@ def test_steady_times_are_learned():
         ("ttt", False, 3),
         ("tttt", True, 4),
         ("tttrt", False, 1),  # in a row
-        ("ttttr", False, 0),  # one response is enough to come back
+        ("ttttr", True, 0),  # a response alone is not enough to come back ...
+        ("ttttrs", False, 0),  # ... but one of use is
+        ("x" * 14, False, 0),
+        ("x" * 15, True, 0),  # says nothing but refusals
+        ("xxs" * 100, False, 0),  # names may be at fault
         ("tttttt", True, 6),
     ],
 )
 def test_down_and_up(events, down, failures):
     (server,) = servers(0.0)
     for at, event in enumerate(events):
-        server.timed_out(float(at), 2.0) if event == "t" else server.responded(0.1)
+        {
+            "t": lambda at=at: server.timed_out(float(at), 2.0),
+            "r": lambda: server.responded(0.1),
+            "s": server.served,
+            "x": lambda at=at: server.refused(float(at), 2.0),
+        }[event]()
     assert (server.down, server.failures) == (down, failures)
-    assert not down or server.probe_at == 5.0  # two seconds after the fourth
+    assert not down or server.probe_at > 2.0  # two seconds after it went down
 
 
 def test_retries_are_a_share_of_the_queries():

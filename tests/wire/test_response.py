@@ -43,8 +43,23 @@ def test_what_policy_must_know(records, aliases, addresses, ech):
 
 
 def test_additional_and_authority_are_looked_into():
-    found = response("", authority="q.example 1 CNAME a.example", additional="x.example 1 A 192.0.2.1")
-    assert (found.aliases, found.addresses) == ((b"\1a\7example\0",), (b"\xc0\0\2\1",))
+    parts = {"authority": "q.example 1 CNAME a.example", "additional": "x.example 1 A 192.0.2.1"}
+    found = response("", qtype="HTTPS", **parts)
+    assert (found.aliases, found.addresses) == ((b"\1a\7example\0", b"\1x\7example\0"), (b"\xc0\0\2\1",))
+    found = response("", **parts)  # elsewhere the additional section is left out: nobody asked for it
+    assert (found.counts, found.aliases, found.addresses) == ((0, 1, 0), (b"\1a\7example\0",), ())
+
+
+@pytest.mark.parametrize(
+    ("answer", "aliases"),
+    [
+        ("www.example.com 1 A 192.0.2.1", set()),
+        ("www.example.com 1 CNAME a.example\na.example 1 A 192.0.2.1", {b"\1a\7example\0"}),
+        ("tiktok.com 1 A 192.0.2.1", {b"\6tiktok\3com\0"}),  # a record of another name than the one that was asked
+    ],
+)
+def test_whose_address_it_is_is_looked_into(answer, aliases):
+    assert set(response(answer).aliases) == aliases
 
 
 @pytest.mark.parametrize(
@@ -78,10 +93,10 @@ def test_the_opt_record_stays_behind():
         packet, "www.example.com 300 A 192.0.2.1", additional="x.example 1 A 192.0.2.2", ede=[(22, "no"), (3, "")]
     )
     found = scan(wire, parse_query(packet).question_end, 1)
-    assert found.counts == (1, 0, 1)
+    assert found.counts == (1, 0, 0)
     assert found.ede == b"\0\x0f\0\4\0\x16no\0\x0f\0\2\0\3"
     assert b"\0\0\x29" not in found.sections
-    assert [found.sections[at : at + 4] for at in found.ttl_offsets] == [b"\0\0\1\x2c", b"\0\0\0\1"]
+    assert [found.sections[at : at + 4] for at in found.ttl_offsets] == [b"\0\0\1\x2c"]
 
 
 def test_records_behind_opt_are_kept_and_stay_readable():
@@ -90,7 +105,7 @@ def test_records_behind_opt_are_kept_and_stay_readable():
     wire = said(packet, "www.example.com 300 A 192.0.2.1", edns=False)
     opt = b"\0\0\x29\4\xd0\0\0\0\0\0\0"
     behind = b"\3ext" + b"\xc0\x10" + b"\0\5\0\1\0\0\0\x3c\0\2\xc0\x0c"  # ext.example.com CNAME www.example.com
-    moved = scan(wire[:10] + b"\0\2" + wire[12:] + opt + behind, end, 1)
+    moved = scan(wire[:10] + b"\0\2" + wire[12:] + opt + behind, end, 65)
     assert moved.counts == (1, 0, 1)
     message = dns.message.from_wire(wire[:10] + b"\0\1" + wire[12:end] + moved.sections)
     assert [str(rrset) for rrset in message.additional] == ["ext.example.com. 60 IN CNAME www.example.com."]
