@@ -6,7 +6,7 @@ that goes first is the oldest that was not asked for since it was last looked at
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from blocker.answer import aged
 from blocker.wire.constants import NOERROR, NXDOMAIN, SERVFAIL
@@ -45,7 +45,7 @@ class Entry:
     refresh: int  # second from which one more hit should ask upstream anew
     size: int  # octets
     asked: bool = False
-    passed: object = None  # the policy that inspected it last and found nothing
+    passed: Any = None  # the policy that inspected it last and found nothing
     retry: int = 0  # second until which a stale entry is given at once, its upstreams having failed (RFC 8767 §5)
 
 

@@ -76,7 +76,7 @@ class Index:
         self._rows = checked.parts[Part.ROWS].cast("Q")
         self._detail_at = checked.parts[Part.DETAIL_AT].cast("I")
         self._details = checked.parts[Part.DETAILS]
-        self._files: list[tuple[str, str]] = about["files"]
+        self._files: list[tuple[str, str]] = [(shown, app) for shown, app in about["files"]]
         stretches = {int(size): some for size, some in about["ranges"].items()}
         self._starts = {size: [bytes.fromhex(start) for start, _ in some] for size, some in stretches.items()}
         self._held = {size: [tuple(held) for _, held in some] for size, some in stretches.items()}

@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # so that everything started is stopped
     began = time.monotonic()
     try:
+        stamp = machine.stamp()  # before the build: others may go on editing
         built = ours.build()
         heading = machine.heading(built)
         say(heading)
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchError as error:
         say(f"error: {error}")
         return 2
-    text = f"{heading}\n\n{table(rows, machine.stamp())}"
+    text = f"{heading}\n\n{table(rows, stamp)}"
     print(text)
     say(f"{time.monotonic() - began:.0f} seconds altogether")
     if given.record:

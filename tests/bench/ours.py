@@ -89,7 +89,11 @@ def _digest() -> str:
     """Return a name for the source as it stands and the Python that compiles it."""
     digest = hashlib.blake2b(sys.version.encode(), digest_size=8)
     files = [ROOT / "setup.py", ROOT / "pyproject.toml"]
-    files += [path for path in sorted((ROOT / "blocker").rglob("*")) if path.suffix in (".py", ".pyx", ".yaml")]
+    files += [
+        path
+        for path in sorted([*(ROOT / "blocker").rglob("*"), *(ROOT / "domain_lists").glob("*")])
+        if path.suffix in (".py", ".pyx", ".yaml")
+    ]
     for path in files:
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -1,13 +1,16 @@
 """A blocker as operators run it: `blocker run` in a process of its own, with a folder of its own."""
 
+import atexit
 import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.client import Client, Stream
 
 ROOT = Path(__file__).parents[2]
-BLOCKER = (sys.executable, "-c", "from blocker.cli import main; main()")
+BLOCKER = (sys.executable, "-P", "-c", "from blocker.cli import main; main()")
 PATIENCE = 15.0  # seconds: other work may share the machine
 LIST = """\
 app: banned
@@ -43,6 +46,33 @@ def eventually(found, within=PATIENCE):
     return result
 
 
+_GIVEN = set()
+_PRODUCT = []
+
+
+def product():
+    """Return the folder of the product as people install it, compiled; made once, in BLOCKER_PRODUCT if that is said.
+
+    The other tests run the sources, which can be patched and give better tracebacks. These find what only a
+    compiled module does, such as insisting on the types that it declares.
+    """
+    if not _PRODUCT:
+        said = os.environ.get("BLOCKER_PRODUCT")
+        folder = Path(said) if said else Path(tempfile.mkdtemp(prefix="blocker-product-"))
+        if not (folder / "blocker").exists():
+            how = ("install", "--quiet", "--no-deps", "--no-build-isolation", "--no-compile", "--target", str(folder))
+            done = subprocess.run(
+                [sys.executable, "-m", "pip", *how, str(ROOT)], capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert list((folder / "blocker").glob("line*.so")), f"the core was not compiled:\n{done.stderr}"
+            folder.chmod(0o755)  # accounts with fewer privileges must be able to read it
+        if not said:
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _PRODUCT.append(folder)
+    return _PRODUCT[0]
+
+
 def free_port(*hosts):
     """Return a port that is free for UDP and TCP on all `hosts`; below those the kernel gives away by itself."""
     for _ in range(100):
@@ -56,7 +86,9 @@ def free_port(*hosts):
                         sock.bind((host, port))
         except OSError:
             continue
-        return port
+        if port not in _GIVEN:  # two that are free now need not be two
+            _GIVEN.add(port)
+            return port
     raise OSError("no free port")
 
 
@@ -67,7 +99,7 @@ def end(host, port):
 def environment(folder, **more):
     """Return the environment of a blocker: nothing of the home folder's, nothing of systemd's."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "HOME", "LD_LIBRARY_PATH")}
-    return kept | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")} | more
+    return kept | {"PYTHONPATH": str(product()), "XDG_CACHE_HOME": str(folder / "cache")} | more
 
 
 def merged(base, over):

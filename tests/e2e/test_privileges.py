@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.client import addresses
 from tests.e2e.conftest import need
-from tests.e2e.daemon import ROOT, eventually
+from tests.e2e.daemon import eventually, product
 from tests.e2e.upstream import V4
 
 
@@ -33,7 +33,7 @@ def readable(folder):
 
     It has a mount table of its own; nothing changes for others.
     """
-    needed = [Path(os.__file__).parents[2], Path(sys.prefix), ROOT]
+    needed = [Path(os.__file__).parents[2], Path(sys.prefix), product()]
     closed = {top for path in needed for top in path.parents if not top.stat().st_mode & 0o001}
     tops = [top for top in closed if not closed & set(top.parents)]
     lines = ["set -e"]

@@ -75,7 +75,7 @@ def test_one_of_two_is_dead(start, upstream, more_upstreams, dead, strategy):
     assert {seen.name for seen in upstream.seen("failover.example")} >= {
         f"n{number}.failover.example" for number in range(12)
     }
-    assert daemon.count("blocker_upstream_timeouts_total", upstream=str(other)) >= 4
+    eventually(lambda: daemon.count("blocker_upstream_timeouts_total", upstream=str(other)) >= 4)
     assert eventually(lambda: daemon.count("blocker_upstream_healthy", upstream=str(other)) == 0)
     assert daemon.count("blocker_upstream_healthy", upstream=str(upstream)) == 1
 
