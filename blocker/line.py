@@ -17,7 +17,6 @@ Knows no sockets, clocks or logs: time is an argument, outcomes go to a Recorder
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from blocker import answer, events
@@ -58,22 +57,27 @@ UDP: Final = "udp"
 TCP: Final = "tcp"
 
 
-@dataclass(slots=True)  # not frozen: one per query that the fast table did not answer
-class Exchange:
+class Exchange:  # written out: the generated __init__ would stay uncompiled, and cost 1 us more per query
     """One query and its answer. `answer` None and not `wanted`: silence is the answer."""
 
-    policy: Policy
-    client: bytes  # address, 4 or 16 octets
-    transport: Transport
-    started: float  # monotonic seconds
-    peer: Any = None  # where the answer goes; the line does not look
-    query: Query | None = None
-    answer: bytes | None = None
-    wanted: bool = False  # upstream must be asked
-    refresh: bool = False  # answered, but upstream should be asked anew in the background
-    noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name
-    decided_by: Any = None  # the index that decide() looked into
-    stale: Entry | None = None  # to be given if the upstreams fail
+    __slots__ = (
+        "answer", "client", "decided_by", "noted", "peer", "policy", "query", "refresh", "stale", "started",
+        "transport", "wanted",
+    )  # fmt: skip
+
+    def __init__(self, policy: Policy, client: bytes, transport: Transport, started: float, peer: Any = None) -> None:  # noqa: ANN401 (not ours to look at)
+        self.policy = policy
+        self.client = client  # address, 4 or 16 octets
+        self.transport = transport
+        self.started = started  # monotonic seconds
+        self.peer: Any = peer  # where the answer goes; the line does not look
+        self.query: Query | None = None
+        self.answer: bytes | None = None
+        self.wanted: bool = False  # upstream must be asked
+        self.refresh: bool = False  # answered, but upstream should be asked anew in the background
+        self.noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name
+        self.decided_by: Any = None  # the index that decide() looked into
+        self.stale: Entry | None = None  # to be given if the upstreams fail
 
 
 class Line:

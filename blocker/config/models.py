@@ -264,7 +264,7 @@ class Limits(Section):
     """Seconds a client may take to send one message."""
     tcp_pipeline: int = Field(default=100, ge=1, le=10_000)
     """Unanswered queries per TCP connection; we stop reading beyond that."""
-    client_in_flight: int = Field(default=500, ge=1, le=65535)
+    client_in_flight: int = Field(default=2000, ge=1, le=65535)
     """Queries of one client waiting for upstream at once, per worker; more are answered SERVFAIL."""
 
 

@@ -3,7 +3,6 @@
 Pure: packets, times and random numbers come in as arguments. Whom to ask is the pool's decision.
 """
 
-from dataclasses import dataclass, field
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
@@ -19,28 +18,33 @@ _OPT_PLAIN: Final = Struct("!BHHIH").pack(0, OPT, OUR_UDP_SIZE, 0, 0)
 _OPT_DO: Final = Struct("!BHHIH").pack(0, OPT, OUR_UDP_SIZE, DO, 0)
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending:  # written out: the generated __init__ would stay uncompiled, and cost 1 us more per query
     """One question on its way upstream, and everybody who waits for it."""
 
-    key: bytes  # Query.key
-    query: Query  # the first that asked
-    question: bytes  # on the wire, spelled as sent
-    started: float  # monotonic seconds
-    deadline: float  # monotonic seconds after which nobody waits any more
-    waiting: list["Exchange"] = field(default_factory=list)
-    server: int = -1  # whom it was sent to last
-    port: int = -1  # number of the socket it was sent from last
-    ident: int = -1  # id it was sent with last
-    former: tuple[tuple[int, int], ...] = ()  # sockets and ids of earlier attempts: a late answer is an answer
-    sent: float = 0.0  # monotonic seconds
-    attempts: int = 0
-    unreachable: int = 0  # attempts of which the kernel says that nobody listens there
-    tried: int = 0  # bit mask of servers
-    wake: float = 0.0  # when to look at it again; an older entry of the heap is void
-    over_tcp: bool = False
-    helpable: bool = False  # somebody who waits could be given a stale answer
-    done: bool = False
+    __slots__ = (
+        "attempts", "deadline", "done", "former", "helpable", "ident", "key", "over_tcp", "port", "query",
+        "question", "sent", "server", "started", "tried", "unreachable", "waiting", "wake",
+    )  # fmt: skip
+
+    def __init__(self, key: bytes, query: Query, question: bytes, started: float, deadline: float) -> None:
+        self.key = key  # Query.key
+        self.query = query  # the first that asked
+        self.question = question  # on the wire, spelled as sent
+        self.started = started  # monotonic seconds
+        self.deadline = deadline  # monotonic seconds after which nobody waits any more
+        self.waiting: list[Exchange] = []
+        self.server: int = -1  # whom it was sent to last
+        self.port: int = -1  # number of the socket it was sent from last
+        self.ident: int = -1  # id it was sent with last
+        self.former: tuple[tuple[int, int], ...] = ()  # sockets and ids of earlier attempts: a late answer is an answer
+        self.sent: float = 0.0  # monotonic seconds
+        self.attempts: int = 0
+        self.unreachable: int = 0  # attempts of which the kernel says that nobody listens there
+        self.tried: int = 0  # bit mask of servers
+        self.wake: float = 0.0  # when to look at it again; an older entry of the heap is void
+        self.over_tcp: bool = False
+        self.helpable: bool = False  # somebody who waits could be given a stale answer
+        self.done: bool = False
 
 
 def question_of(query: Query, coin: int | None = None) -> bytes:

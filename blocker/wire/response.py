@@ -6,7 +6,6 @@ Whether the packet is the reply we await was settled before (upstream/exchange.p
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
@@ -46,23 +45,49 @@ _MAX_POINTERS: Final = 126  # a name of 255 octets has at most 127 labels
 MAX_TTL: Final = 0x7FFFFFFF  # seconds; with the top bit set a TTL counts as 0 (RFC 2181 §8)
 
 
-@dataclass(slots=True)  # not frozen: one per miss
-class Response:
+class Response:  # written out: the generated __init__ would stay uncompiled, and cost 1 us more per query
     """What an upstream said about one question, without the hop-by-hop parts (id, OPT)."""
 
-    flags: int  # the header's 16 bits
-    rcode: int  # with the OPT record's upper bits (RFC 6891 §6.1.3)
-    counts: tuple[int, int, int]  # answer, authority, additional; OPT not counted
-    sections: bytes  # all records, as on the wire; compression offsets hold while the question's length does
-    ttl_offsets: tuple[int, ...]  # of each TTL in `sections`
-    least_ttl: int | None  # seconds; None without records
-    greatest_ttl: int  # seconds
-    negative_ttl: int | None  # seconds: the lesser of the SOA's TTL and its minimum (RFC 2308 §5); None without SOA
-    answered: bool  # the answer section holds a record of the type that was asked
-    aliases: tuple[Name, ...]  # targets of CNAME, DNAME, SVCB and HTTPS; owners of addresses other than the qname
-    addresses: tuple[bytes, ...]  # A, AAAA, and the hints of SVCB and HTTPS (RFC 9460 §7.3)
-    has_ech: bool
-    ede: bytes  # the extended errors, as EDNS options on the wire; often empty
+    __slots__ = (
+        "addresses", "aliases", "answered", "counts", "ede", "flags", "greatest_ttl", "has_ech", "least_ttl",
+        "negative_ttl", "rcode", "sections", "ttl_offsets",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        flags: int,
+        rcode: int,
+        counts: tuple[int, int, int],
+        sections: bytes,
+        ttl_offsets: tuple[int, ...],
+        least_ttl: int | None,
+        greatest_ttl: int,
+        negative_ttl: int | None,
+        answered: bool,
+        aliases: tuple[Name, ...],
+        addresses: tuple[bytes, ...],
+        has_ech: bool,
+        ede: bytes,
+    ) -> None:
+        self.flags = flags  # the header's 16 bits
+        self.rcode = rcode  # with the OPT record's upper bits (RFC 6891 §6.1.3)
+        self.counts: tuple[int, int, int] = counts  # answer, authority, additional; OPT not counted
+        self.sections = (
+            sections  # all records, as on the wire; compression offsets hold while the question's length does
+        )
+        self.ttl_offsets: tuple[int, ...] = ttl_offsets  # of each TTL in `sections`
+        self.least_ttl: int | None = least_ttl  # seconds; None without records
+        self.greatest_ttl = greatest_ttl  # seconds
+        self.negative_ttl: int | None = (
+            negative_ttl  # seconds: the lesser of the SOA's TTL and its minimum (RFC 2308 §5); None without SOA
+        )
+        self.answered = answered  # the answer section holds a record of the type that was asked
+        self.aliases: tuple[Name, ...] = (
+            aliases  # targets of CNAME, DNAME, SVCB and HTTPS; owners of addresses other than the qname
+        )
+        self.addresses: tuple[bytes, ...] = addresses  # A, AAAA, and the hints of SVCB and HTTPS (RFC 9460 §7.3)
+        self.has_ech = has_ech
+        self.ede = ede  # the extended errors, as EDNS options on the wire; often empty
 
 
 def scan(wire: bytes, question_end: int, qtype: int) -> Response:
