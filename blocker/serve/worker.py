@@ -33,6 +33,7 @@ from blocker.upstream.resolver import Resolver
 _BATCHES: Final = 8  # per wake-up and socket, so that upstreams and connections get their turn
 _PULSE: Final = 0.5  # seconds between signs of life
 _TRACEBACK_EVERY: Final = 60.0  # seconds between two tracebacks of the same place
+_SWITCH: Final = 0.0002  # seconds a thread that opens a generation may keep the queries waiting
 _GC_THRESHOLDS: Final = (50_000, 20, 1000)  # cached answers are many and long-lived: look at them rarely
 
 
@@ -242,6 +243,7 @@ def main(region: Region, sockets: Sockets, channel: socket.socket, generation: s
     setproctitle.setproctitle(f"blocker: worker {slot}")
     faulthandler.enable()  # a worker that is aborted for its silence leaves a traceback
     gc.set_threshold(*_GC_THRESHOLDS)
+    sys.setswitchinterval(_SWITCH)
     channel.setblocking(False)
     log = oplog.get("worker")
     try:

@@ -21,6 +21,7 @@ from blocker.wire.constants import (
     QR,
     Rcode,
 )
+from blocker.wire.response import behind_name
 
 _HEADER: Final = Struct("!HHHHHH")  # id, flags, question, answer, authority and additional counts
 _QUESTION: Final = Struct("!HH")  # type, class
@@ -108,7 +109,7 @@ def _read_rest(query: Query, at: int, authorities: int, additionals: int) -> Non
     packet = query.packet
     for number in range(authorities + additionals):
         owner = packet[at]
-        at = _behind_name(packet, at)
+        at = behind_name(packet, at, Rcode.FORMERR)
         rtype, rclass, ttl, length = _RECORD.unpack_from(packet, at)
         at += _RECORD.size
         if rtype == OPT and number >= authorities:
@@ -135,14 +136,3 @@ def _read_options(query: Query, at: int, length: int) -> None:
             query.keepalive = True
     if at != end:
         raise WireError(Rcode.FORMERR, "option")
-
-
-def _behind_name(packet: bytes, at: int) -> int:
-    """Return the offset behind the name at `at`; does not follow pointers."""
-    while length := packet[at]:
-        if length >= 0xC0:
-            return at + 2
-        if length > MAX_LABEL:
-            raise WireError(Rcode.FORMERR, "label")
-        at += 1 + length
-    return at + 1

@@ -202,13 +202,16 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
     )
 
 
-def behind_name(wire: bytes, at: int) -> int:
-    """Return the offset behind the name at `at`; pointers are not followed. Raises WireError, IndexError."""
+def behind_name(wire: bytes, at: int, rcode: Rcode = Rcode.SERVFAIL) -> int:
+    """Return the offset behind the name at `at`; pointers are not followed.
+
+    Raises WireError with `rcode`, what the sender of a malformed message should hear, or IndexError.
+    """
     while length := wire[at]:
         if length >= 0xC0:
             return at + 2
         if length > MAX_LABEL:
-            raise WireError(Rcode.SERVFAIL, "label")
+            raise WireError(rcode, "label")
         at += 1 + length
     return at + 1
 
