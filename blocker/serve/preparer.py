@@ -4,7 +4,6 @@ What it finds, good or bad, comes back over a pipe as one JSON object; that it d
 """
 
 import json
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,6 @@ import setproctitle
 from blocker.errors import BlockerError, ProblemsError
 from blocker.serve import generation
 
-_NICE: Final = 10  # compiling may take a little longer; nobody's query may
 _LAST_WORDS: Final = 5.0  # seconds between a preparer's first octet and its last
 DIED = "the process that reads the lists died: see the log above, and the machine's memory"
 
@@ -23,7 +21,6 @@ DIED = "the process that reads the lists died: see the log above, and the machin
 def main(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object], number: int) -> int:
     """Be the preparer of generation `number`: the body of a forked process. Returns its exit status."""
     setproctitle.setproctitle("blocker: preparer")
-    os.nice(_NICE)
     said: dict[str, object]
     try:
         said = generation.prepare(path, overrides, number)
