@@ -34,7 +34,7 @@ class Limits:
     prefetch: bool = True
 
 
-class Entry:  # written out: the generated __init__ would stay uncompiled, and cost 1 us more per query
+class Entry:  # written out: the generated __init__ would stay uncompiled
     """One kept response."""
 
     __slots__ = (

@@ -5,7 +5,7 @@ from array import array
 
 
 class Entropy:
-    """Random 16-bit numbers; 2,048 are drawn at a time, since one system call each would cost 1 us more."""
+    """Random 16-bit numbers; 2,048 are drawn at a time."""
 
     def __init__(self) -> None:
         self._left = array("H")

@@ -12,13 +12,13 @@ from blocker.wire.query import Query
 if TYPE_CHECKING:
     from blocker.line import Exchange
 
-TICK: Final = 0.02  # seconds: how exact timers are; a heap would be exact, and cost 1 us more per query
+TICK: Final = 0.02  # seconds: how exact timers are; a heap would be exact, and dearer
 _HEADER: Final = Struct("!HHHHHH")
 _OPT_PLAIN: Final = Struct("!BHHIH").pack(0, OPT, OUR_UDP_SIZE, 0, 0)
 _OPT_DO: Final = Struct("!BHHIH").pack(0, OPT, OUR_UDP_SIZE, DO, 0)
 
 
-class Pending:  # written out: the generated __init__ would stay uncompiled, and cost 1 us more per query
+class Pending:  # written out: the generated __init__ would stay uncompiled
     """One question on its way upstream, and everybody who waits for it."""
 
     __slots__ = (

@@ -17,7 +17,7 @@ from typing import Final
 from blocker.config import Endpoint
 from blocker.upstream.entropy import Entropy
 
-_USES: Final = 256  # queries from one port; opening one costs 30 us, so this adds 0.1 us to each query
+_USES: Final = 256  # queries from one port; opening one costs several system calls, so not one each
 _AGE: Final = 30.0  # seconds a port is used at the most
 _LINGER: Final = 12.0  # seconds an old port still listens for late responses
 _FIRST_PORT: Final = 1024

@@ -1,7 +1,7 @@
 """Asks upstream for what the line wants, and hands back what came: the shell around exchange.py and pool.py.
 
-Runs on the worker's loop without tasks or futures: a miss is a few calls, not a coroutine (28 us a miss with
-everything, against 60 with a task each). Retries, probes and deadlines hang on one timer.
+Runs on the worker's loop without tasks or futures: a miss is a few calls, not a coroutine.
+Retries, probes and deadlines hang on one timer.
 """
 
 import asyncio

@@ -89,7 +89,7 @@ class Ede(IntEnum):
     NETWORK_ERROR = 23
 
 
-# The same as plain ints, where every response passes: an Enum's member costs 0.1 us a look.
+# The same as plain ints, where every response passes: an Enum's member is a slow look-up on Python 3.11.
 NOERROR: Final = 0
 SERVFAIL: Final = 2
 NXDOMAIN: Final = 3

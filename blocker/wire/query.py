@@ -1,7 +1,7 @@
 """Decides whether a packet is a query that we answer at all, and takes it apart.
 
 Pure: any bytes become a Query or a WireError. Knows nothing of policy. Our own code because it runs for
-every query: 1.4 us against 17 us with dnslib.
+every query, where a general library takes many times as long.
 """
 
 import struct
@@ -31,7 +31,7 @@ _VARIANTS: Final = (b"\0", b"\1", b"\2", b"\3")  # the last octet of a key: 1 fo
 _MAX_ADDITIONAL: Final = 4  # records: OPT and a signature are all that a query carries
 
 
-class Query:  # written out: the generated __init__ would stay uncompiled, and cost 1 us more per query
+class Query:  # written out: the generated __init__ would stay uncompiled
     """One question of one client."""
 
     __slots__ = (

@@ -45,7 +45,7 @@ _MAX_POINTERS: Final = 126  # a name of 255 octets has at most 127 labels
 MAX_TTL: Final = 0x7FFFFFFF  # seconds; with the top bit set a TTL counts as 0 (RFC 2181 §8)
 
 
-class Response:  # written out: the generated __init__ would stay uncompiled, and cost 1 us more per query
+class Response:  # written out: the generated __init__ would stay uncompiled
     """What an upstream said about one question, without the hop-by-hop parts (id, OPT)."""
 
     __slots__ = (
