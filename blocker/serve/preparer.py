@@ -12,7 +12,7 @@ from typing import Any, Final
 import setproctitle
 
 from blocker.errors import BlockerError, ProblemsError
-from blocker.serve import generation
+from blocker.serve import generation, priority
 
 _LAST_WORDS: Final = 5.0  # seconds between a preparer's first octet and its last
 DIED = "the process that reads the lists died: see the log above, and the machine's memory"
@@ -21,6 +21,7 @@ DIED = "the process that reads the lists died: see the log above, and the machin
 def main(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object], number: int) -> int:
     """Be the preparer of generation `number`: the body of a forked process. Returns its exit status."""
     setproctitle.setproctitle("blocker: preparer")
+    priority.give_way()
     said: dict[str, object]
     try:
         said = generation.prepare(path, overrides, number)

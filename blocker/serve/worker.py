@@ -23,6 +23,7 @@ from blocker.errors import BlockerError
 from blocker.events import ATTEMPT, QUERY
 from blocker.fast import Fast
 from blocker.line import TCP, UDP, Exchange, Line, Transport
+from blocker.serve import priority
 from blocker.serve.generation import Generation
 from blocker.serve.stream import Connection, Listener
 from blocker.serve.udp import BATCH, Drain, new_drain
@@ -244,6 +245,7 @@ def main(region: Region, sockets: Sockets, channel: socket.socket, generation: s
     faulthandler.enable()  # a worker that is aborted for its silence leaves a traceback
     gc.set_threshold(*_GC_THRESHOLDS)
     sys.setswitchinterval(_SWITCH)
+    priority.be_prompt()
     channel.setblocking(False)
     log = oplog.get("worker")
     try:

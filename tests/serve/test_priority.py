@@ -1,0 +1,61 @@
+"""What the kernel is asked for, and what it says: in forked processes, since nobody gets a priority back."""
+
+import ctypes
+import os
+import platform
+import struct
+
+import pytest
+
+from blocker.serve import priority
+
+_GETATTR = {"x86_64": 315, "aarch64": 275}  # sched_getattr(2)
+
+
+def in_child(work):
+    """Return what `work` returns in a forked process: some bytes."""
+    reads, writes = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.write(writes, work())
+        finally:
+            os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as pipe:
+        said = pipe.read()
+    os.waitpid(pid, 0)
+    return said
+
+
+def attributes():
+    """Return nice value and length of a turn in ns, as the kernel has them for this process."""
+    buffer = ctypes.create_string_buffer(56)
+    assert ctypes.CDLL(None).syscall(_GETATTR[platform.machine()], 0, buffer, 56, 0) == 0
+    _, _, _, nice, _, turn, _, _ = struct.unpack_from("=IIQiIQQQ", buffer.raw)
+    return nice, turn
+
+
+def test_a_worker_asks_for_short_turns_and_keeps_its_share():
+    before = attributes()
+    agreed, nice, turn = struct.unpack(
+        "=?iQ", in_child(lambda: struct.pack("=?iQ", priority.be_prompt(), *attributes()))
+    )
+    assert (agreed, nice) == (True, before[0])
+    assert turn <= max(before[1], 100_000)
+
+
+def test_a_preparer_gives_way():
+    agreed, nice, _ = struct.unpack("=?iQ", in_child(lambda: struct.pack("=?iQ", priority.give_way(), *attributes())))
+    assert (agreed, nice) == (True, 10)
+
+
+@pytest.mark.parametrize("ask", [priority.be_prompt, priority.give_way])
+def test_a_machine_that_nobody_knows_is_left_as_it_is(ask, monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "pdp11")
+    assert ask() is False
+
+
+def test_a_kernel_that_refuses_is_no_failure(monkeypatch):
+    monkeypatch.setitem(priority._CALLS, platform.machine(), 100_000)  # no such call
+    assert priority.give_way() is False
