@@ -59,8 +59,9 @@ def listen_control(path: Path) -> socket.socket:
         if path.is_socket():
             _refuse_running(path)
             path.unlink()
+        os.fchmod(sock.fileno(), 0o660)  # before the file is there: nobody else may connect for a moment (unix(7))
         sock.bind(str(path))
-        path.chmod(0o660)
+        path.chmod(0o660)  # whatever the umask
         sock.listen(16)
     except BlockerError:
         sock.close()

@@ -123,6 +123,9 @@ class Ports:
                 continue
         try:
             sock.connect((str(end.address), end.port))
+            with contextlib.suppress(BlockingIOError):  # until here anybody could send to it (RFC 5452 §9.1)
+                while True:
+                    sock.recv(1)
         except OSError:
             sock.close()
             raise
