@@ -43,6 +43,7 @@ WITHOUT_TEST = {
     **dict.fromkeys(
         (
             "config/apps", "config/load", "config/models", "config/origin", "config/places", "config/reference",
+            "config/section", "config/whole",
             "config/values", "config/wording",
         ),
         "tests/test_config.py",

@@ -1,6 +1,7 @@
 """What an operator may say, read once into types; nobody else reads the file or the environment.
 
-`models` is the page of what may be said. Objects receive the one section that they need, never Config.
+`models` describes the sections, `whole` puts them together. Objects receive the one section that they need,
+never Config.
 """
 
 from blocker.config.apps import check_apps
@@ -10,7 +11,6 @@ from blocker.config.models import (
     Answers,
     Cache,
     ClientPrivacy,
-    Config,
     Forward,
     Group,
     Limits,
@@ -20,13 +20,14 @@ from blocker.config.models import (
     Process,
     Protection,
     Rotation,
-    Section,
     Strategy,
     Treatment,
     Upstream,
 )
 from blocker.config.places import control_socket, resolv_conf, servers, state_dir
+from blocker.config.section import Section
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
+from blocker.config.whole import Config
 
 __all__ = [
     "DNS_PORT",

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from blocker.config.models import Config
 from blocker.config.values import Where
+from blocker.config.whole import Config
 from blocker.config.wording import nearest
 
 

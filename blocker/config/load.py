@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from blocker.config.models import Config
 from blocker.config.origin import OPTIONS, Origin
 from blocker.config.values import Where
+from blocker.config.whole import Config
 from blocker.config.wording import shown, told
 from blocker.errors import ConfigError, ProblemsError
 from blocker.lists import marked

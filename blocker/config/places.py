@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
-from blocker.config.models import Config, is_own
 from blocker.config.values import DNS_PORT, Endpoint
+from blocker.config.whole import Config, is_own
 from blocker.errors import ConfigError
 
 

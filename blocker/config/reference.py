@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from blocker.config.models import Config
 from blocker.config.values import Endpoint
+from blocker.config.whole import Config
 
 _Node = Mapping[str, Any]
 

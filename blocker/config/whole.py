@@ -1,0 +1,128 @@
+"""The whole configuration, and what only all its sections together can show to be wrong."""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from blocker.config.models import (
+    Answers,
+    Cache,
+    Group,
+    Limits,
+    Lists,
+    Log,
+    Metrics,
+    Process,
+    Protection,
+    Treatment,
+    Upstream,
+)
+from blocker.config.origin import Origin
+from blocker.config.section import Section
+from blocker.config.values import Endpoint, Listening, Where, mistakes
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    listen: tuple[Listening, ...] = Field(
+        default=(Endpoint(IPv4Address("127.0.0.1"), 5353), Endpoint(IPv6Address("::1"), 5353)), min_length=1
+    )
+    """Addresses to serve DNS on, UDP and TCP, `ADDR:PORT`."""
+    upstream: Upstream = Upstream()
+    """Whom we ask, and how hard we try."""
+    cache: Cache = Cache()
+    """What upstreams said, kept in memory."""
+    answers: Answers = Answers()
+    """What a blocked client hears."""
+    unlisted: Treatment = Treatment()
+    """How clients in no group are answered; every app is blocked for them, so this is the strictest policy."""
+    groups: tuple[Group, ...] = ()
+    """Clients with a policy of their own."""
+    lists: Lists = Lists()
+    """Where the names and addresses come from."""
+    protection: Protection = Protection()
+    """Names and addresses that stay inside, whatever the lists say."""
+    log: Log = Log()
+    """The operators' log, the attempt log and the optional query log."""
+    metrics: Metrics = Metrics()
+    """Prometheus."""
+    limits: Limits = Limits()
+    """What strangers may use up."""
+    process: Process = Process()
+    """How we run."""
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self)]
+        if found:
+            raise mistakes(found)
+        return self
+
+
+def _limits(config: Config) -> Iterator[tuple[Where, str]]:
+    cache, upstream = config.cache, config.upstream
+    if cache.min_ttl > cache.max_ttl:
+        yield ("cache", "min_ttl"), f"{cache.min_ttl} is more than max_ttl, {cache.max_ttl}"
+    if upstream.timeout > upstream.deadline:
+        yield ("upstream", "timeout"), f"{upstream.timeout} is more than deadline, {upstream.deadline}"
+
+
+def _addresses(config: Config) -> Iterator[tuple[Where, str]]:
+    for at, listening in enumerate(config.listen):
+        if listening.port and listening in config.listen[:at]:
+            yield ("listen", at), f"{listening} is written twice; remove one of the two"
+    if config.metrics.listen is not None and config.metrics.listen.port and config.metrics.listen in config.listen:
+        yield ("metrics", "listen"), f"{config.metrics.listen} serves DNS already; choose another port"
+    asked: list[tuple[Where, tuple[Endpoint, ...]]] = [(("upstream", "servers"), config.upstream.servers)]
+    for at, forward in enumerate(config.upstream.forward):
+        asked.append((("upstream", "forward", at, "servers"), forward.servers))
+    for where, servers in asked:
+        for at, server in enumerate(servers):
+            if is_own(config, server):
+                yield (*where, at), f"{server} is this proxy itself: its queries would go round in a loop"
+
+
+def is_own(config: Config, server: Endpoint) -> bool:
+    """Tell whether asking `server` would be asking ourselves."""
+    address, port = server
+    return any(
+        listening.port == port and (listening.address == address or _covers(listening.address, address))
+        for listening in config.listen
+    )
+
+
+def _covers(wildcard: IPv4Address | IPv6Address, address: IPv4Address | IPv6Address) -> bool:
+    return wildcard.is_unspecified and wildcard.version == address.version and address.is_loopback
+
+
+def _zones(config: Config) -> Iterator[tuple[Where, str]]:
+    seen: dict[str, int] = {}
+    for at, forward in enumerate(config.upstream.forward):
+        for position, zone in enumerate(forward.zones):
+            if zone in seen:
+                yield (
+                    ("upstream", "forward", at, "zones", position),
+                    f"{zone!r} is already in upstream.forward.{seen[zone]}; remove one of the two",
+                )
+            seen.setdefault(zone, at)
+
+
+def _clients(config: Config) -> Iterator[tuple[Where, str]]:
+    names: set[str] = set()
+    owners: dict[IPv4Network | IPv6Network, str] = {}
+    for at, group in enumerate(config.groups):
+        if group.name in names:
+            yield ("groups", at, "name"), f"there are two groups {group.name!r}; choose another name"
+        names.add(group.name)
+        for position, network in enumerate(group.clients):
+            if network in owners:
+                yield (
+                    ("groups", at, "clients", position),
+                    f"{network} is already in group {owners[network]!r}; a client can have one policy",
+                )
+            owners.setdefault(network, group.name)
