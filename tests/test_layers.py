@@ -56,6 +56,7 @@ WITHOUT_TEST = {
         ),
         "tests/e2e",  # real processes
     ),
+    "serve/companion": "tests/serve/test_supervisor.py",
     "upstream/entropy": "tests/e2e",  # random numbers
     "wire/constants": "tests/test_events.py",  # numbers; its two functions are for people
 }  # fmt: skip

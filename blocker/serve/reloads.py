@@ -24,6 +24,7 @@ _PREPARE: Final = 120.0  # seconds a preparer may take
 _ADOPT: Final = 30.0  # seconds workers may take to adopt a generation
 
 StartPreparer = Callable[[int], tuple[int, socket.socket]]  # generation number -> pid, pipe
+Say = Callable[[Mapping[str, object]], None]
 
 
 @dataclass(slots=True)
@@ -34,11 +35,11 @@ class Reload:
     pipe: socket.socket | None
     began: float  # monotonic seconds
     deadline: float  # monotonic seconds
-    answers: int = 0  # requests of the control process that wait for its result
+    askers: list[Say] = field(default_factory=list)  # who waits for its result
     prepared: bool = False
     waiting: set[int] = field(default_factory=set)  # slots that have not adopted yet
     again: bool = False  # asked for once more meanwhile: what is being read may be older than what was asked for
-    answers_again: int = 0
+    askers_again: list[Say] = field(default_factory=list)
 
 
 class Reloads:
@@ -49,10 +50,10 @@ class Reloads:
         selector: selectors.BaseSelector,
         slots: Sequence[Slot],
         start_preparer: StartPreparer,
-        say: Callable[[Mapping[str, object]], None],
+        say: Say,
         systemd: Systemd,
     ) -> None:
-        """`say` reaches the control process, which counts, shows and answers."""
+        """`say` reaches all companions: what is in force is for them to count, show and serve."""
         self._selector = selector
         self._slots = slots
         self._start_preparer = start_preparer
@@ -79,11 +80,15 @@ class Reloads:
         self.current = said
         self._duration = said["duration"]
 
-    def begin(self, answers: int = 0) -> None:
-        """Read everything anew; `answers` requests of the control process wait for the result."""
+    def begin(self, asker: Say | None = None) -> None:
+        """Read everything anew; `asker` is told the result."""
+        askers = [asker] if asker is not None else []
+        self._begin(askers)
+
+    def _begin(self, askers: list[Say]) -> None:
         if self._under_way is not None:
             self._under_way.again = True
-            self._under_way.answers_again += answers
+            self._under_way.askers_again += askers
             return
         self._number += 1
         self._systemd.reloading()
@@ -91,10 +96,10 @@ class Reloads:
         try:
             pid, pipe = self._start_preparer(self._number)
         except OSError as error:  # no process or descriptor left
-            self._under_way = Reload(0, None, now, now, answers)
+            self._under_way = Reload(0, None, now, now, askers)
             self._end([f"the process that reads the lists cannot be started: {error}"])
             return
-        self._under_way = Reload(pid, pipe, now, now + _PREPARE, answers)
+        self._under_way = Reload(pid, pipe, now, now + _PREPARE, askers)
         self._selector.register(pipe, selectors.EVENT_READ, self._hear)
 
     def heard(self, slot: Slot, said: Mapping[str, Any]) -> None:
@@ -124,7 +129,7 @@ class Reloads:
             self._end([f"worker {number} did not adopt it in time; replaced" for number in sorted(reload.waiting)])
 
     def tell(self) -> None:
-        """Tell the control process what is in force, and how all reloads went."""
+        """Tell the companions what is in force, and how all reloads went."""
         reloads = {"succeeded": self._succeeded, "refused": self._refused, "last_success": self._last_success}
         state = {"event": "generation", "problems": self._problems, "duration": self._duration, "reloads": reloads}
         self._say({**self.current, **state})
@@ -161,8 +166,8 @@ class Reloads:
             self._last_success = time.time()
             self._log.info("reloaded", generation=self.current["number"], seconds=self._duration)
         self.tell()
-        for _ in range(reload.answers):
-            self._say(
+        for asker in reload.askers:
+            asker(
                 {
                     "ok": not problems,
                     "problems": problems,
@@ -173,4 +178,4 @@ class Reloads:
             )
         self._systemd.ready()
         if reload.again:
-            self.begin(reload.answers_again)
+            self._begin(reload.askers_again)

@@ -1,7 +1,7 @@
 """Who runs, and who is replaced. Holds the sockets, no threads, and serves nothing itself.
 
     supervisor --fork--> worker 0..N-1   DNS
-               --fork--> control         HTTP, logs, control socket
+               --fork--> companions      control (HTTP, logs, control socket)
                --fork--> preparer        reads configuration and lists, compiles; lives for seconds
 
 Signal handlers only set a flag; the loop does the work. A reload changes nothing until the preparer has
@@ -27,6 +27,7 @@ import setproctitle
 from blocker import config as configuration
 from blocker.config import Config
 from blocker.serve import control, preparer, sockets, worker
+from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
 from blocker.serve.systemd import Systemd
@@ -35,7 +36,6 @@ from blocker.sinks.region import Region, Word
 
 _STEP: Final = 0.25  # seconds between looks at pulses and clocks
 _TRY_AGAIN: Final = 2.0  # seconds until a process that could not be started is tried again
-_CONTROL_PAUSE: Final = 0.5  # seconds before a control process that died is replaced: no haste, no tight loop
 _GRACE: Final = 8.0  # seconds workers may take to drain
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
@@ -53,12 +53,8 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._slots: list[Slot] = []
         self._signals: set[int] = set()
-        self._control_pid = 0
-        self._control: socket.socket | None = None
-        self._http: socket.socket | None = None
-        self._control_listener: socket.socket | None = None
-        self._control_start_at = 0.0  # monotonic seconds before which no control process is started
-        self._reloads = Reloads(self._selector, self._slots, self._start_preparer, self._tell_control, self._systemd)
+        self._companions: list[Companion] = []
+        self._reloads = Reloads(self._selector, self._slots, self._start_preparer, self._tell, self._systemd)
         self._ready = False
         self._stopping = False
         self._stop_by = 0.0  # monotonic seconds
@@ -76,10 +72,8 @@ class Supervisor:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         handed = self._systemd.sockets
         shares = sockets.handed_over(handed, count) if handed else sockets.bind(config.listen, count)
-        if config.metrics.listen is not None:
-            self._http = sockets.listen_tcp(config.metrics.listen)
         control_path = configuration.control_socket(config)
-        self._control_listener = sockets.listen_control(control_path)
+        self._companions.append(self._control(config, sockets.listen_control(control_path)))
         sockets.drop_privileges(config.process, [folder, control_path])
         privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
         self._slots.extend(Slot(number, Region(), share) for number, share in enumerate(shares))
@@ -88,7 +82,8 @@ class Supervisor:
             self._reloads.first()
             gc.collect()
             gc.freeze()  # what is there now is shared with the children: let no collection copy its pages
-            self._start_control()
+            for companion in self._companions:
+                self._start_companion(companion)
             for slot in self._slots:
                 self._start(slot)
             while not (self._stopping and self._gone()):
@@ -96,7 +91,7 @@ class Supervisor:
         finally:
             with contextlib.suppress(OSError):  # its folder may be closed to the account that we became
                 control_path.unlink(missing_ok=True)
-        self._end_control()
+        self._end_companions()
         return self._status
 
     # The loop.
@@ -113,8 +108,9 @@ class Supervisor:
             for slot in self._slots:
                 if not slot.pid and now >= slot.start_at:
                     self._start(slot)
-            if not self._control_pid and now >= self._control_start_at:
-                self._start_control()
+            for companion in self._companions:
+                if not companion.pid and now >= companion.start_at:
+                    self._start_companion(companion)
         elif now >= self._stop_by:
             for slot in self._slots:
                 slot.kill(signal.SIGKILL)
@@ -134,7 +130,7 @@ class Supervisor:
         if signal.SIGHUP in caught and not self._stopping:
             self._reloads.begin()
         if signal.SIGUSR1 in caught:
-            self._tell_control({"event": "reopen"})
+            self._tell({"event": "reopen"})
         if caught & {signal.SIGTERM, signal.SIGINT}:
             self._stop()
 
@@ -184,29 +180,32 @@ class Supervisor:
         slot.pid, slot.channel, slot.aborted = pid, ours, 0.0
         self._selector.register(ours, selectors.EVENT_READ, lambda sock: self._hear_worker(slot, sock))
 
-    def _start_control(self) -> None:
-        try:
-            self._fork_control()
-        except OSError as error:
-            self._log.error("cannot start the control process; trying again", why=str(error))
-            self._control_start_at = time.monotonic() + _TRY_AGAIN
+    def _control(self, config: Config, listener: socket.socket) -> Companion:
+        """Return the companion that keeps HTTP, logs and the control socket, with its sockets bound."""
+        http = sockets.listen_tcp(config.metrics.listen) if config.metrics.listen is not None else None
+        return Companion(
+            "control",
+            lambda channel: control.run([slot.region for slot in self._slots], config, channel, http, listener),
+            (listener, *([http] if http else [])),
+        )
 
-    def _fork_control(self) -> None:
+    def _start_companion(self, companion: Companion) -> None:
+        try:
+            self._fork_companion(companion)
+        except OSError as error:
+            self._log.error("cannot start a process; trying again", process=companion.name, why=str(error))
+            companion.start_at = time.monotonic() + _TRY_AGAIN
+
+    def _fork_companion(self, companion: Companion) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener = self._control_listener
-        assert listener is not None
         pid = _fork()
         if not pid:
             ours.close()
-            keep = (theirs, listener, *([self._http] if self._http else []))
-            self._become(
-                lambda: control.run([s.region for s in self._slots], self._config, theirs, self._http, listener),
-                keep=keep,
-            )
+            self._become(lambda: companion.main(theirs), keep=(theirs, *companion.keep))
         theirs.close()
         ours.setblocking(False)
-        self._control_pid, self._control = pid, ours
-        self._selector.register(ours, selectors.EVENT_READ, self._hear_control)
+        companion.pid, companion.channel = pid, ours
+        self._selector.register(ours, selectors.EVENT_READ, lambda sock: self._hear_companion(companion, sock))
         self._reloads.tell()
 
     def _become(self, main: Callable[[], int], keep: tuple[socket.socket, ...]) -> None:
@@ -220,7 +219,9 @@ class Supervisor:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             self._selector.close()
             kept = {sock.fileno() for sock in keep}
-            others = [self._woken, self._waker, self._control, self._http, self._control_listener]
+            others: list[socket.socket | None] = [self._woken, self._waker]
+            for companion in self._companions:
+                others += [companion.channel, *companion.keep]
             for slot in self._slots:
                 others += [slot.channel, *slot.share.udp, *slot.share.tcp]
             for sock in others:
@@ -244,12 +245,12 @@ class Supervisor:
             for slot in self._slots:
                 if slot.pid == pid:
                     self._died(slot, code)
-            if pid == self._control_pid:
-                self._control_pid = 0
-                self._control_start_at = time.monotonic() + _CONTROL_PAUSE
-                self._forget_control()
-                if not self._stopping:
-                    self._log.error("control process died; starting another", status=code)
+            for companion in self._companions:
+                if companion.pid == pid:
+                    companion.died(time.monotonic())
+                    companion.hang_up(self._selector)
+                    if not self._stopping:
+                        self._log.error("process died; starting another", process=companion.name, status=code)
 
     def _died(self, slot: Slot, code: int) -> None:
         was_ready = slot.ready
@@ -278,16 +279,17 @@ class Supervisor:
         for slot in self._slots:
             slot.tell({"stop": True})
 
-    def _end_control(self) -> None:
-        """Let the control process write what is left, and wait for it."""
-        self._tell_control({"event": "stop"})
+    def _end_companions(self) -> None:
+        """Let the companions do what is left, and wait for them."""
+        self._tell({"event": "stop"})
         deadline = time.monotonic() + _GRACE
-        while self._control_pid and time.monotonic() < deadline:
+        while any(companion.pid for companion in self._companions) and time.monotonic() < deadline:
             self._selector.select(_STEP)
             self._reap()
-        if self._control_pid:
-            os.kill(self._control_pid, signal.SIGKILL)
-            os.waitpid(self._control_pid, 0)
+        for companion in self._companions:
+            if companion.pid:
+                os.kill(companion.pid, signal.SIGKILL)
+                os.waitpid(companion.pid, 0)
 
     # Talking.
 
@@ -312,18 +314,11 @@ class Supervisor:
         else:  # it is dying: SIGCHLD comes next
             slot.hang_up(self._selector)
 
-    def _tell_control(self, message: Mapping[str, object]) -> None:
-        if self._control is not None:
-            with contextlib.suppress(OSError):
-                self._control.send(json.dumps(message).encode() + b"\n")
+    def _tell(self, message: Mapping[str, object]) -> None:
+        for companion in self._companions:
+            companion.tell(message)
 
-    def _forget_control(self) -> None:
-        if self._control is not None:
-            self._selector.unregister(self._control)
-            self._control.close()
-            self._control = None
-
-    def _hear_control(self, channel: socket.socket) -> None:
+    def _hear_companion(self, companion: Companion, channel: socket.socket) -> None:
         try:
             message = channel.recv(65536)
         except BlockingIOError:
@@ -331,9 +326,9 @@ class Supervisor:
         except ConnectionError:  # as above
             message = b""
         if not message:
-            self._forget_control()
+            companion.hang_up(self._selector)
         elif not self._stopping and json.loads(message).get("command") == "reload":
-            self._reloads.begin(answers=1)
+            self._reloads.begin(companion.tell)
 
 
 def _fork() -> int:

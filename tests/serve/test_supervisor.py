@@ -12,6 +12,7 @@ import pytest
 from blocker.config import Config
 from blocker.errors import ProblemsError
 from blocker.serve import preparer
+from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
 from blocker.serve.supervisor import Supervisor
@@ -168,7 +169,7 @@ def replies(rig):
 
 
 def test_a_reload_is_over_when_every_worker_has_adopted(rig):
-    rig.reloads.begin(answers=1)
+    rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
     assert [json.loads(channel.recv(4096)) for channel in rig.channels] == [{"adopt": said(2)["path"]}] * 2
     rig.reloads.heard(rig.slots[0], {"adopted": said(2)["path"]})
@@ -191,12 +192,10 @@ def test_a_reload_is_over_when_every_worker_has_adopted(rig):
     [({"problems": ["own.yaml:3: why"]}, ["own.yaml:3: why"]), ({}, [preparer.DIED])],
 )
 def test_a_refused_reload_changes_nothing(rig, result, problems):
-    rig.reloads.begin(answers=2)
+    rig.reloads.begin(rig.told.append)
     rig.result(**result)
     assert rig.reloads.current == said(1)
-    assert [(reply["ok"], reply["problems"], reply["generation"]) for reply in replies(rig)] == [
-        (False, problems, 1)
-    ] * 2
+    assert [(each["ok"], each["problems"], each["generation"]) for each in replies(rig)] == [(False, problems, 1)]
     for channel in rig.channels:
         channel.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -204,9 +203,9 @@ def test_a_refused_reload_changes_nothing(rig, result, problems):
 
 
 def test_what_is_asked_for_meanwhile_is_read_afterwards(rig):
-    rig.reloads.begin(answers=1)
-    rig.reloads.begin(answers=1)
-    rig.reloads.begin(answers=1)
+    rig.reloads.begin(rig.told.append)
+    rig.reloads.begin(rig.told.append)
+    rig.reloads.begin(rig.told.append)
     rig.result(problems=["bad"])
     assert len(replies(rig)) == 1  # the others want what was written after the first began to read
     assert len(rig.prepared) == 2
@@ -217,7 +216,7 @@ def test_what_is_asked_for_meanwhile_is_read_afterwards(rig):
 
 
 def test_a_worker_that_dies_is_not_waited_for(rig):
-    rig.reloads.begin(answers=1)
+    rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
     rig.reloads.heard(rig.slots[0], {"adopted": "x"})
     rig.reloads.left(rig.slots[1])
@@ -226,7 +225,7 @@ def test_a_worker_that_dies_is_not_waited_for(rig):
 
 
 def test_a_worker_that_cannot_adopt_is_replaced(rig, killed):
-    rig.reloads.begin(answers=1)
+    rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
     rig.reloads.heard(rig.slots[0], {"adopted": "x"})
     rig.reloads.heard(rig.slots[1], {"refused": "x", "why": "damaged"})
@@ -234,7 +233,7 @@ def test_a_worker_that_cannot_adopt_is_replaced(rig, killed):
 
 
 def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(rig):
-    rig.reloads.begin(answers=1)
+    rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
     rig.reloads.heard(rig.slots[0], {"adopted": "x"})
     rig.reloads.look(time.monotonic() + 29)
@@ -279,15 +278,23 @@ def test_a_channel_whose_worker_is_gone_is_let_go(supervisor, unread):
 
 
 @pytest.mark.parametrize("unread", [False, True], ids=["end", "reset"])
-def test_a_control_process_that_is_gone_is_let_go(supervisor, unread):
+def test_a_companion_that_is_gone_is_let_go(supervisor, unread):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    supervisor._control = ours
+    companion = Companion("control", lambda _channel: 0, pid=7, channel=ours)
+    supervisor._companions.append(companion)
     supervisor._selector.register(ours, selectors.EVENT_READ, None)
     if unread:
-        supervisor._tell_control({"event": "reopen"})
+        supervisor._tell({"event": "reopen"})
     theirs.close()
-    supervisor._hear_control(ours)
-    assert supervisor._control is None
+    supervisor._hear_companion(companion, ours)
+    assert companion.channel is None
+
+
+def test_a_companion_that_died_is_started_again_after_a_pause():
+    companion = Companion("control", lambda _channel: 0, pid=7)
+    companion.died(NOW)
+    assert (companion.pid, companion.start_at) == (0, NOW + 0.5)
+    companion.tell({"event": "reopen"})  # to nobody
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""A process beside the workers: control, and whoever else logs, fetches or serves what is not a query.
+
+Nothing that happens to it stops an answer: it is replaced after a pause. It hears what is in force, and may ask
+for a reload (serve/link.py is its end of the channel).
+"""
+
+import contextlib
+import json
+import selectors
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_PAUSE: Final = 0.5  # seconds before one that died is replaced: no haste, no tight loop
+
+
+@dataclass(slots=True)
+class Companion:
+    """One such process; `pid` 0: it does not run."""
+
+    name: str
+    main: Callable[[socket.socket], int]  # its body, given its end of the channel; returns its exit status
+    keep: tuple[socket.socket, ...] = ()  # listening sockets that it needs
+    pid: int = 0
+    channel: socket.socket | None = None
+    start_at: float = 0.0  # monotonic seconds before which it is not started
+
+    def died(self, now: float) -> None:
+        """Take note that it is dead: another may start soon."""
+        self.pid = 0
+        self.start_at = now + _PAUSE
+
+    def tell(self, message: Mapping[str, object]) -> None:
+        """Say something to it, if it runs."""
+        if self.channel is not None:
+            with contextlib.suppress(OSError):  # it is dying: SIGCHLD comes next
+                self.channel.send(json.dumps(message).encode() + b"\n")
+
+    def hang_up(self, selector: selectors.BaseSelector) -> None:
+        """Close the channel to one that is gone."""
+        if self.channel is not None:
+            selector.unregister(self.channel)
+            self.channel.close()
+            self.channel = None
