@@ -5,6 +5,7 @@ later while lists are compiled.
 """
 
 import ctypes
+import os
 import platform
 import struct
 from typing import Final
@@ -19,12 +20,17 @@ _NICE: Final = 10  # a tenth of a contended core's time: a reload goes on, howev
 
 def be_prompt() -> bool:
     """Let this process run as soon as it wakes, for short turns. Returns whether the kernel agreed."""
-    return _set(0, _SLICE)
+    return _set(_own(), _SLICE)
 
 
 def give_way() -> bool:
     """Let this process run when others do not. Returns whether the kernel agreed."""
-    return _set(_NICE, 0)
+    return _set(max(_NICE, _own()), 0)
+
+
+def _own() -> int:
+    """Return the nice value that we were started with: the request cannot leave it out."""
+    return os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def _set(nice: int, turn: int) -> bool:

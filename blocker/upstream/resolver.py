@@ -22,7 +22,7 @@ from blocker.upstream.exchange import TICK, InFlight, Pending, message, question
 from blocker.upstream.pool import Pool, RetryBudget, Server
 from blocker.upstream.ports import Port, Ports
 from blocker.upstream.stream import Connection
-from blocker.wire.constants import NOERROR, NXDOMAIN, OPCODE, QR, SERVFAIL, TC, YXDOMAIN
+from blocker.wire.constants import HEADER_SIZE, NOERROR, NXDOMAIN, OPCODE, QR, SERVFAIL, TC, YXDOMAIN
 from blocker.wire.query import Query, parse_query
 from blocker.wire.response import Response, scan
 
@@ -374,7 +374,8 @@ class Resolver:
 def _is_whole_reply(packet: bytes, question: bytes) -> bool:
     """Tell whether a packet that came over TCP, with the right id, replies to `question` in full (RFC 5452 §9.1)."""
     return (
-        bool(packet[2] & QR >> 8)
+        len(packet) >= HEADER_SIZE
+        and bool(packet[2] & QR >> 8)
         and not packet[2] & TC >> 8
         and packet[4:6] == b"\0\1"
         and packet.startswith(question, 12)

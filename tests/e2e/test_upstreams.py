@@ -49,6 +49,15 @@ def test_what_does_not_fit_a_datagram_comes_over_tcp(shared, shared_upstream):
     assert [seen.transport for seen in shared_upstream.seen("tc.example")] == ["udp", "tcp"]
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 11])
+def test_a_stump_over_tcp_is_no_reply(start, upstream, size):
+    """Another upstream query, not a bug of ours, and the client hears something."""
+    upstream.scripts["tc.example"] = truncated(lambda seen: [Reply(seen.wire[:size])])
+    daemon = start(ONE | {"upstream": {"deadline": 1.0, "timeout": 0.2}})
+    assert rcode(daemon.ask("tc.example")) == "SERVFAIL"
+    assert daemon.count("blocker_errors_total") == 0
+
+
 def test_an_upstream_that_has_no_tcp_after_all(start, upstream):
     upstream.scripts["tc.example"] = truncated(hang_up)
     heard = start(ONE | {"upstream": {"deadline": 2.0, "attempts": 2}}).ask("tc.example", "TXT")
