@@ -72,6 +72,15 @@ class Wording:
 LOOPBACK: Final = Wording(sinkhole_v4=(bytes((127, 0, 0, 1)),), sinkhole_v6=(bytes(15) + b"\1",))
 
 
+def addresses(query: Query, verdict: Verdict, wording: Wording) -> Sequence[bytes]:
+    """Return the addresses that the answer to a blocked query holds (4 or 16 octets); none: it is negative."""
+    action = verdict.action
+    if action is not Action.SINKHOLE and action is not Action.LOOPBACK:
+        return ()
+    chosen = LOOPBACK if action is Action.LOOPBACK else wording
+    return chosen.sinkhole_v4 if query.qtype == A else chosen.sinkhole_v6 if query.qtype == AAAA else ()
+
+
 def blocked(query: Query, verdict: Verdict, wording: Wording, limit: int) -> bytes:
     """Return the answer to a query that was blocked; the verdict's action is not PASSTHRU or DROP.
 
@@ -85,16 +94,11 @@ def blocked(query: Query, verdict: Verdict, wording: Wording, limit: int) -> byt
         options = extended_error(wording.ede, _why(rule, wording.contact))
     if action is Action.REFUSED:
         return _assemble(query, RA | Rcode.REFUSED, (0, 0, 0), b"", options, limit, wording)
-    addresses: Sequence[bytes] = ()
-    if action is Action.SINKHOLE or action is Action.LOOPBACK:
-        chosen = LOOPBACK if action is Action.LOOPBACK else wording
-        addresses = chosen.sinkhole_v4 if query.qtype == A else chosen.sinkhole_v6 if query.qtype == AAAA else ()
-    if addresses:
+    if given := addresses(query, verdict, wording):
         records = b"".join(
-            _RECORD.pack(_QNAME, query.qtype, query.qclass, wording.ttl, len(address)) + address
-            for address in addresses
+            _RECORD.pack(_QNAME, query.qtype, query.qclass, wording.ttl, len(address)) + address for address in given
         )
-        return _assemble(query, RA, (len(addresses), 0, 0), records, options, limit, wording)
+        return _assemble(query, RA, (len(given), 0, 0), records, options, limit, wording)
     rcode = Rcode.NXDOMAIN if action is Action.NXDOMAIN else Rcode.NOERROR
     return _assemble(query, RA | rcode, (0, 1, 0), _soa(query.qclass, wording.ttl), options, limit, wording)
 

@@ -4,17 +4,22 @@ Pure. An Outcome is made once per distinct ending and shared by all queries that
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
+from ipaddress import IPv6Address
 from typing import Final, Literal, NamedTuple, Protocol
 
 from blocker import names
 from blocker.names import Name
-from blocker.policy import PASSTHRU, Action, Verdict
-from blocker.wire.constants import RCODE_NAMES, TYPE_NAMES, type_text
+from blocker.policy import PASSTHRU, Action, Rule, Verdict
+from blocker.wire.constants import RCODE_NAMES, TC, TYPE_NAMES, type_text
 
 ATTEMPT: Final = 1  # journal flag: belongs into the attempt log
 QUERY: Final = 2  # journal flag: belongs into the query log
 OTHER: Final = "other"  # the label of whatever is outside a closed set
+_MAX_TOLD: Final = 16  # addresses of one answer that a record names
+_REMEMBERED: Final = 4096  # rules; full: forgotten all at once
 
 
 # How a query ended: where its answer came from. Plain strings, since an Enum's hash runs Python code for every query.
@@ -51,6 +56,39 @@ class Outcome:
     attempt: bool  # blocked or monitored, and worth a line in the attempt log
 
 
+def entry_id(rule: Rule) -> str:
+    """Return what an entry is known by wherever it stands: its app, and 64 bits of hash over what it means.
+
+    The same entry on another line, in another file or spelling has the same id; another scope, another answer, or
+    an exception in place of a block has not.
+    """
+    value = rule.value if rule.value.isascii() else names.to_text(names.from_text(rule.value))
+    meaning = (rule.app, rule.scope, value.lower().rstrip("."), "allow" if rule.allow else "block", rule.answer or "")
+    return f"{rule.app}-{blake2b(chr(0).join(meaning).encode(), digest_size=8).hexdigest()}"
+
+
+class Basis:
+    """What verdicts rest on, as attempts are recorded: which lists and which policy were in force."""
+
+    def __init__(self, lists: str = "", policy: str = "") -> None:
+        """Take the short digests of the lists and of the configuration; without them records do not name them."""
+        self.lists = lists
+        self.policy = policy
+        self._remembered: dict[tuple[str, str, str], bytes] = {}
+
+    def of(self, rule: Rule) -> bytes:
+        """Return which entry of which lists under which policy `rule` is: the end of a record's tail."""
+        key = (rule.app, rule.source, rule.value)
+        known = self._remembered.get(key)
+        if known is None:
+            line = {"entry_id": entry_id(rule), "list": self.lists, "policy": self.policy}
+            known = b"," + _json({name: value for name, value in line.items() if value})
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = known
+        return known
+
+
 def labels(transport: str, qtype: int, rcode: int | None, ending: Ending, group: str, verdict: Verdict) -> Labels:
     """Return the labels of an ending."""
     base = (
@@ -80,10 +118,37 @@ def is_attempt(verdict: Verdict) -> bool:
     )
 
 
+def told(answer: bytes | None, addresses: Sequence[bytes]) -> str | list[str]:
+    """Return what a client heard, as a record says it: the addresses, or else a word; None: it heard nothing.
+
+    `addresses` (4 or 16 octets) are those that went into `answer`, if it was not cut short.
+    """
+    if answer is None:
+        return "nothing"
+    if answer[2] << 8 & TC:
+        return "truncated"
+    if answer[3] & 0xF:
+        return RCODE_NAMES.get(answer[3] & 0xF, str(answer[3] & 0xF)).lower()
+    if addresses:
+        return [_address(each) for each in addresses[:_MAX_TOLD]]
+    return "records" if answer[6] or answer[7] else "nodata"
+
+
 def tail(
-    group: str, qname: Name, qtype: int, transport: str, rcode: int | None, ending: Ending, verdict: Verdict
+    group: str,
+    qname: Name,
+    qtype: int,
+    transport: str,
+    rcode: int | None,
+    ending: Ending,
+    verdict: Verdict,
+    heard: str | list[str] = "",
+    basis: Basis | None = None,
 ) -> bytes:
-    """Return what a log line says of an ending, as the inside of a JSON object; time and client come before it."""
+    """Return what a log line says of an ending, as the inside of a JSON object; time and client come before it.
+
+    `heard` is what `told` says; `basis` is what the verdict rests on.
+    """
     line: dict[str, object] = {
         "group": group,
         "qname": names.to_text(qname),
@@ -105,7 +170,21 @@ def tail(
             line["via"] = verdict.via
         if rule.reference:
             line["reference"] = rule.reference
+        if heard:
+            line["answer"] = heard
+        if basis is not None:
+            return _json(line) + basis.of(rule)
+    return _json(line)
+
+
+def _json(line: dict[str, object] | dict[str, str]) -> bytes:
     return json.dumps(line, separators=(",", ":"), ensure_ascii=True)[1:-1].encode()
+
+
+def _address(address: bytes) -> str:
+    if len(address) == 4:
+        return ".".join(map(str, address))
+    return str(IPv6Address(address))
 
 
 class Recorder(Protocol):

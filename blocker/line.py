@@ -15,7 +15,7 @@ block or SERVFAIL, never an answer that nobody checked.
 Knows no sockets, clocks or logs: time is an argument, outcomes go to a Recorder.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
 
@@ -23,7 +23,7 @@ from blocker import answer, events
 from blocker.answer import Wording
 from blocker.cache import NOTHING_SAID, Cache, Entry
 from blocker.errors import WireError
-from blocker.events import Ending, Recorder
+from blocker.events import Basis, Ending, Recorder
 from blocker.fast import FOREVER, MAX_EXTRA, Fast, Given
 from blocker.policy import PASSTHRU, Action, Index, Policy, Verdict, decide, inspect
 from blocker.wire.constants import (
@@ -84,11 +84,19 @@ class Line:
     """Everything that one worker knows while it serves; `index` and `policies` are swapped on reload."""
 
     def __init__(
-        self, index: Index, cache: Cache, fast: Fast, wording: Wording, recorder: Recorder, journaled: int
+        self,
+        index: Index,
+        cache: Cache,
+        fast: Fast,
+        wording: Wording,
+        recorder: Recorder,
+        journaled: int,
+        basis: Basis | None = None,
     ) -> None:
         """`journaled` is the sum of the event flags somebody wants to read: events.ATTEMPT, events.QUERY."""
         self.index = index
         self.wording = wording
+        self._basis = basis
         self._cache = cache
         self._fast = fast
         self._recorder = recorder
@@ -99,10 +107,13 @@ class Line:
         self.hits = 0
         self.misses = 0
 
-    def adopt(self, index: Index, wording: Wording, policy_for: Callable[[bytes], Policy]) -> None:
+    def adopt(
+        self, index: Index, wording: Wording, policy_for: Callable[[bytes], Policy], basis: Basis | None = None
+    ) -> None:
         """Go on with other lists and policies. What upstreams said stays; what we said to clients goes."""
         self.index = index
         self.wording = wording
+        self._basis = basis
         self._policy_for = policy_for
         self._fast.clear()
 
@@ -234,10 +245,12 @@ class Line:
     def _block(self, exchange: Exchange, query: Query, verdict: Verdict, now: float) -> None:
         """Answer as the verdict says, and remember the answer where it depends on the query alone."""
         rcode: int | None = None
+        addresses: Sequence[bytes] = ()
         if verdict.action is not Action.DROP:
+            addresses = answer.addresses(query, verdict, self.wording)
             exchange.answer = answer.blocked(query, verdict, self.wording, _limit(exchange, query))
             rcode = exchange.answer[3] & 0xF
-        outcome, flags, tail = self._record(exchange, query, rcode, events.BLOCKED, verdict, now)
+        outcome, flags, tail = self._record(exchange, query, rcode, events.BLOCKED, verdict, now, addresses)
         # A block found inside an answer (via) may go when the answer changes; a listed name stays blocked.
         if exchange.answer is not None and exchange.transport == UDP and not verdict.via and _is_plain(query):
             given = Given(exchange.answer[2:], FOREVER, 0, (), outcome.cell, outcome.ending, flags, tail)
@@ -276,7 +289,7 @@ class Line:
         else:
             said = answer.told(query, response, second - entry.stored if entry else 0, limit, self.wording)
         exchange.answer = said
-        ended = self._record(exchange, query, response.rcode, ending, verdict, now)
+        ended = self._record(exchange, query, response.rcode, ending, verdict, now, response.addresses)
         if ending == events.CACHE and entry is not None and exchange.transport == UDP:
             self._remember(exchange, query, ended, response, entry, second)
 
@@ -296,7 +309,15 @@ class Line:
         given = Given(said[2:], expires, second, offsets, outcome.cell, outcome.ending, flags, tail)
         self._fast.put(exchange.policy, query.packet, given)
 
-    def _outcome(self, exchange: Exchange, query: Query, rcode: int | None, ending: Ending, verdict: Verdict) -> Ended:
+    def _outcome(
+        self,
+        exchange: Exchange,
+        query: Query,
+        rcode: int | None,
+        ending: Ending,
+        verdict: Verdict,
+        addresses: Sequence[bytes],
+    ) -> Ended:
         """Return the outcome of an ending, its journal flags and the tail of its record."""
         transport = exchange.transport
         if verdict is PASSTHRU and not self._journaled & events.QUERY:  # most queries: one look-up
@@ -313,13 +334,25 @@ class Line:
         found = events.labels(transport, query.qtype, rcode, ending, group, verdict)
         outcome = self._recorder.outcome(found, attempt=attempt)
         flags = self._journaled & (events.QUERY | (events.ATTEMPT if attempt else 0))
-        tail = events.tail(group, query.qname, query.qtype, transport, rcode, ending, verdict) if flags else b""
+        if not flags:
+            return outcome, flags, b""
+        heard = events.told(exchange.answer, addresses) if attempt else ""
+        basis = self._basis
+        tail = events.tail(group, query.qname, query.qtype, transport, rcode, ending, verdict, heard, basis)
         return outcome, flags, tail
 
     def _record(
-        self, exchange: Exchange, query: Query, rcode: int | None, ending: Ending, verdict: Verdict, now: float
+        self,
+        exchange: Exchange,
+        query: Query,
+        rcode: int | None,
+        ending: Ending,
+        verdict: Verdict,
+        now: float,
+        addresses: Sequence[bytes] = (),
     ) -> Ended:
-        outcome, flags, tail = self._outcome(exchange, query, rcode, ending, verdict)
+        """Count and journal an ending; `addresses` went into its answer."""
+        outcome, flags, tail = self._outcome(exchange, query, rcode, ending, verdict, addresses)
         self._recorder.record(outcome, exchange.client, now - exchange.started, tail, flags)
         return outcome, flags, tail
 

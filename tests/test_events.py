@@ -2,6 +2,7 @@
 
 import json
 
+import dns.flags
 import pytest
 
 from blocker import events, names
@@ -46,6 +47,11 @@ def test_is_attempt(said, attempt):
     assert events.is_attempt(said) is attempt
 
 
+def heads(flags, rcode=0, answers=0):
+    """Return the header of an answer."""
+    return b"\0\1" + (dns.flags.from_text(flags) | rcode).to_bytes(2) + b"\0\1" + answers.to_bytes(2) + bytes(4)
+
+
 def line(said, **more):
     at = {"group": "staff", "qname": QNAME, "qtype": 1, "transport": "udp", "rcode": 0, "ending": "blocked"} | more
     return json.loads(b"{" + events.tail(**at, verdict=said) + b"}")
@@ -82,3 +88,74 @@ def test_tail(said, expected):
 def test_odd_values(more, expected):
     assert line(PASSTHRU, **more) == PLAIN | expected
     assert b"\n" not in events.tail("staff", QNAME, 1, "udp", 0, "blocked", PASSTHRU)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        rule("tiktok.com", line=99),  # the line moved, the entry is the same
+        rule("TikTok.com."),
+    ],
+)
+def test_an_entry_keeps_its_id(other):
+    assert events.entry_id(other) == events.entry_id(rule("tiktok.com"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        rule("tiktok.com", "other"),
+        rule("tiktok.com", allow=True),
+        rule("=tiktok.com"),
+        rule("tiktok.com", answer=Action.NXDOMAIN),
+        rule("www.tiktok.com"),
+    ],
+)
+def test_another_meaning_is_another_entry(other):
+    assert events.entry_id(other) != events.entry_id(rule("tiktok.com"))
+
+
+def test_an_entry_in_another_alphabet_is_the_same_in_ascii():
+    assert events.entry_id(rule("münchen.example")) == events.entry_id(rule("xn--mnchen-3ya.example"))
+
+
+def test_a_record_says_what_the_verdict_rests_on():
+    basis = events.Basis("0011", "aabb")
+    for _ in range(2):  # the second time from memory
+        assert line(BLOCKED, heard=["192.0.2.1"], basis=basis) == {
+            **PLAIN, **WHY, "trigger": "alias", "action": "sinkhole", "via": "x.tiktokcdn.com",
+            "answer": ["192.0.2.1"], "entry_id": events.entry_id(BLOCKED.rule), "list": "0011", "policy": "aabb",
+        }  # fmt: skip
+    assert line(PASSTHRU, basis=basis) == PLAIN
+
+
+def test_what_is_remembered_of_entries_is_bounded(monkeypatch):
+    monkeypatch.setattr(events, "_REMEMBERED", 2)
+    basis = events.Basis("0011", "aabb")
+    said = [basis.of(rule(f"{number}.example")) for number in range(5)]
+    assert said == [basis.of(rule(f"{number}.example")) for number in range(5)]
+    assert len(basis._remembered) <= 2
+
+
+V4, V6 = b"\xc0\0\2\1", bytes.fromhex("20010db8000000000000000000000001")
+
+
+@pytest.mark.parametrize(
+    ("answer", "addresses", "expected"),
+    [
+        (None, (), "nothing"),
+        (heads("QR RA"), (V4, V6), ["192.0.2.1", "2001:db8::1"]),
+        (heads("QR RA"), (), "nodata"),
+        (heads("QR RA", answers=1), (), "records"),  # an alias, an HTTPS record without hints
+        (heads("QR RA", rcode=3), (), "nxdomain"),
+        (heads("QR RA", rcode=5), (), "refused"),
+        (heads("QR RA", rcode=9), (), "9"),
+        (heads("QR TC RA"), (V4,), "truncated"),  # the address did not go out
+    ],
+)
+def test_what_the_client_heard(answer, addresses, expected):
+    assert events.told(answer, addresses) == expected
+
+
+def test_an_answer_of_many_addresses_is_named_in_part():
+    assert len(events.told(heads("QR RA"), (V4,) * 500)) == 16

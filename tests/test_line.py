@@ -245,6 +245,27 @@ def test_what_is_journaled(journaled, names_logged):
     assert [flags & ~journaled for flags, _ in bench.journal.lines] == [0] * len(names_logged)
 
 
+@pytest.mark.parametrize(
+    ("name", "policy", "size", "answer"),
+    [
+        ("www.tiktok.com", STAFF, 1232, ["0.0.0.0"]),
+        ("www.tiktok.com", DROPPED, 1232, "nothing"),
+        ("www.wechat.com", STAFF, 1232, ["192.0.2.1"]),  # monitored: what upstream said
+        ("www.example.com", STAFF, 1232, ["0.0.0.0"]),  # blocked for an address inside the answer
+    ],
+)
+def test_an_attempt_says_what_was_heard_and_on_what_basis(name, policy, size, answer):
+    bench = Bench()
+    bench.line.adopt(RULES, Wording(), lambda client: policy, events.Basis("0011", "aabb"))
+    address = "203.0.113.7" if name == "www.example.com" else "192.0.2.1"
+    exchange = bench.ask(packet := ask(name), said(packet, f"{name} 60 A {address}"), policy=policy)
+    ((_, tail),) = bench.journal.lines
+    found = json.loads(b"{" + tail + b"}")
+    assert (found["answer"], found["list"], found["policy"]) == (answer, "0011", "aabb")
+    if isinstance(answer, list):
+        assert [each.split()[-1] for each in map(str, heard(exchange.answer).answer)] == answer
+
+
 # Whatever fails, fails closed.
 
 

@@ -14,6 +14,7 @@ from blocker.cli.options import config_option, json_option, lists_option, overri
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import ArtifactError, ConfigError, NameFormatError
+from blocker.events import entry_id
 from blocker.lists import compile as compiling
 from blocker.lists.index import Index, Listed
 from blocker.policy import Action, Policy, Rule, Verdict
@@ -46,6 +47,7 @@ class Explanation:
     action: str
     answer: str  # what the client hears
     rule: Rule | None
+    entry_id: str  # what records of such an attempt call the entry
     others: tuple[str, ...]  # further entries for it, and why they did not decide
     notes: tuple[str, ...]
 
@@ -115,6 +117,7 @@ def _explain(found: Config, index: Index, asked: str, client: _Address | None, q
         action=verdict.action.value,
         answer=_answer(found, verdict.action, qtype) if blocked else "",
         rule=verdict.rule,
+        entry_id=entry_id(verdict.rule) if verdict.rule else "",
         others=tuple(_other(each, who, blocked=blocked) for each in listed if each.rule != verdict.rule),
         notes=tuple(each.note for each in listed if each.note and each.rule == verdict.rule)
         + tuple(_notes(verdict, who, address)),
@@ -195,6 +198,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         rows += [
             ("app", f"{rule.app} ({rule.title})" if rule.title else rule.app),
             ("entry", f"{rule.value} ({rule.scope}{', exception' if rule.allow else ''}), {rule.source}"),
+            ("id", explanation.entry_id),
         ]
     if rule is not None and not rule.allow:
         rows += [("reason", rule.reason), ("legal", rule.reference)]

@@ -110,6 +110,7 @@ def status(regions: Sequence[Region], facts: Facts, began: float, now: float, cl
         "lists": [{"app": app, "entries": said.entries, "title": said.title} for app, said in facts.apps.items()],
         "compiled": _time(facts.compiled),
         "digest": facts.digest,
+        "policy": facts.policy,
         "reloads": {
             "succeeded": facts.succeeded,
             "refused": facts.refused,

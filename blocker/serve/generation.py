@@ -4,6 +4,7 @@
 runs in each worker and takes milliseconds. Nothing here touches a socket.
 """
 
+import hashlib
 import json
 import os
 import time
@@ -18,10 +19,13 @@ from blocker.cache import Limits
 from blocker.clients import Clients
 from blocker.config import Config, Endpoint
 from blocker.errors import ArtifactError, ConfigError
+from blocker.events import Basis
 from blocker.lists import compile as lists
 from blocker.lists.index import Index
 
 _KEPT: Final = 2  # generations and indexes kept on disk beside the current one
+_SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
+_NOT_POLICY: Final = ("listen", "cache", "log", "metrics", "limits", "process")  # sections that no verdict depends on
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Generation:
     clients: Clients
     servers: tuple[Endpoint, ...]
     wording: Wording
+    basis: Basis  # what attempts are recorded to rest on
 
     @classmethod
     def open(cls, path: str | Path) -> "Generation":
@@ -49,7 +54,8 @@ class Generation:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
         index = Index.open(index_path)
-        return cls(number, config, index, Clients(config, index.apps), servers, wording(config))
+        basis = Basis(index.digest[:_SHORT], policy_version(config)[:_SHORT])
+        return cls(number, config, index, Clients(config, index.apps), servers, wording(config), basis)
 
     def cache_limits(self, workers: int) -> Limits:
         """Return one worker's share of the cache."""
@@ -80,6 +86,16 @@ def wording(config: Config) -> Wording:
     )
 
 
+def policy_version(config: Config) -> str:
+    """Return what a policy is known by: a digest, in hex, over all configuration that a verdict can depend on.
+
+    Not the generation's number, which says nothing on another node or after a restart: the same policy has the same
+    version everywhere, and one that was changed and changed back has its old version again.
+    """
+    said = config.model_dump(mode="json", exclude=set(_NOT_POLICY))
+    return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=32).hexdigest()
+
+
 def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> dict[str, object]:
     """Read configuration and lists, compile what is not compiled yet, and describe generation `number` in a file.
 
@@ -108,6 +124,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "path": str(target),
         "number": number,
         "digest": index.digest,
+        "policy": policy_version(config),
         "compiled": index.compiled,
         "apps": {app: {"entries": info.entries, "title": info.title} for app, info in index.apps.items()},
         "watch": [str(each) for each in lists.watched(config.lists)] + ([str(path)] if path else []),

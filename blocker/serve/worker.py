@@ -69,7 +69,9 @@ class Worker:
         self._cache = Cache(generation.cache_limits(workers))
         self._fast = Fast(self._cache.limits.size // 2)
         journaled = (ATTEMPT if config.log.attempts != "off" else 0) | (QUERY if config.log.queries != "off" else 0)
-        self._line = Line(generation.index, self._cache, self._fast, generation.wording, region, journaled)
+        self._line = Line(
+            generation.index, self._cache, self._fast, generation.wording, region, journaled, generation.basis
+        )
         self._clients = generation.clients
         self._resolver = self._new_resolver()
         self._retired: list[Resolver] = []  # former ones, for as long as somebody waits for them
@@ -181,7 +183,7 @@ class Worker:
         former = self._generation
         self._generation = generation
         self._clients = generation.clients
-        self._line.adopt(generation.index, generation.wording, generation.clients.policy_for)
+        self._line.adopt(generation.index, generation.wording, generation.clients.policy_for, generation.basis)
         if generation.servers != former.servers or generation.config.upstream != former.config.upstream:
             self._resolver.retire()
             self._retired = [*(each for each in self._retired if len(each)), self._resolver]

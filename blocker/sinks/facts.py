@@ -18,7 +18,8 @@ class Facts:
     """What is in force, and how the attempts to change it went; replaced as a whole, so that readers need no lock."""
 
     generation: int = 0
-    digest: str = ""
+    digest: str = ""  # of the lists
+    policy: str = ""  # digest of the configuration that verdicts depend on
     compiled: float = 0.0  # unix time
     apps: Mapping[str, App] = field(default_factory=dict)
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
@@ -40,6 +41,7 @@ class Facts:
             self,
             generation=int(event["number"]),
             digest=str(event["digest"]),
+            policy=str(event["policy"]),
             compiled=float(event["compiled"]),
             apps={app: App(int(said["entries"]), str(said["title"])) for app, said in event["apps"].items()},
             paths=tuple(str(path) for path in event["watch"]),

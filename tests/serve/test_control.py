@@ -26,6 +26,7 @@ def generation(number: int = 1, **said: object) -> dict[str, object]:
         "event": "generation",
         "number": number,
         "digest": f"digest-{number}",
+        "policy": f"policy-{number}",
         "compiled": 1700000000.0,
         "apps": {"tiktok": {"entries": 12, "title": "TikTok"}},
         "watch": [],

@@ -53,6 +53,25 @@ def test_what_is_to_be_watched(overrides, tmp_path):
     assert str(config) in watched
 
 
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({}, True),
+        ({"process.workers": 7}, True),  # how we run is no policy
+        ({"listen": ["127.0.0.1:0"]}, True),
+        ({"answers.ttl": 5}, False),
+        ({"protection.rebinding": False}, False),
+        ({"groups": [{"name": "staff", "clients": ["192.0.2.0/24"]}]}, False),
+    ],
+)
+def test_a_policy_has_one_version_wherever_it_is_in_force(overrides, changed, same):
+    first = generation.prepare(None, overrides, 1)
+    second = generation.prepare(None, overrides | changed, 2)
+    assert (second["policy"] == first["policy"]) is same
+    basis = Generation.open(second["path"]).basis
+    assert (basis.policy, basis.lists) == (second["policy"][:16], second["digest"][:16])
+
+
 def test_lists_that_did_not_change_are_not_compiled_again(overrides, tmp_path):
     first = generation.prepare(None, overrides, 1)
     (index,) = (tmp_path / "state").glob("lists-*.index")

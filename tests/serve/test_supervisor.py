@@ -24,6 +24,7 @@ NOW = 1000.0  # monotonic seconds
 SAID = {
     "path": "/state/generation-{}.json",
     "digest": "abc",
+    "policy": "fed",
     "compiled": 1.7e9,
     "apps": {},
     "watch": [],

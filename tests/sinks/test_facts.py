@@ -8,6 +8,7 @@ EVENT = {
     "event": "generation",
     "number": 7,
     "digest": "abc",
+    "policy": "fed",
     "compiled": 100.0,
     "apps": {"tiktok": {"entries": 12, "title": "TikTok"}},
     "watch": ["/etc/blocker.yaml"],
@@ -28,7 +29,7 @@ def after(*events: dict[str, object]) -> Facts:
 
 def test_an_event_tells_what_is_in_force_and_how_reloads_went() -> None:
     facts = after({})
-    assert (facts.generation, facts.digest, facts.compiled) == (7, "abc", 100.0)
+    assert (facts.generation, facts.digest, facts.policy, facts.compiled) == (7, "abc", "fed", 100.0)
     assert facts.apps == {"tiktok": App(12, "TikTok")}
     assert facts.paths == ("/etc/blocker.yaml",)
     assert (facts.succeeded, facts.refused, facts.last_success) == (3, 1, 200.0)
