@@ -40,6 +40,7 @@ class Scope(StrEnum):
     """Which names a rule covers."""
 
     SUFFIX = "suffix"  # the name and everything below it
+    BELOW = "below"  # everything below the name, not itself (RPZ's *.name)
     EXACT = "exact"  # the name alone
     PATTERN = "pattern"  # names that fit a bounded pattern (lists/pattern.py)
     CIDR = "cidr"  # addresses
@@ -60,6 +61,7 @@ class Rule:
     answer: Action | None = None  # overrides the group's action (canaries)
     guarded: bool = False  # lies at or above a shared CDN parent: never applied to aliases
     quiet: bool = False  # house-keeping (special names): counted, but not an attempt worth a log line
+    feed: bool = False  # from somebody else's list: as an exception it reaches that app's names of feeds only
 
 
 class Index(Protocol):
@@ -132,7 +134,8 @@ def decide(policy: Policy, index: Index, qname: Name) -> Verdict:
 
     Precedence, here and nowhere else: the most specific listed name wins; at the same name an exception
     (allow) beats a block, and an enforced app beats a monitored one; no match means PASSTHRU. A monitored
-    match, block or exception, never shields a name from what is enforced.
+    match, block or exception, never shields a name from what is enforced, and an exception in a feed shields
+    it only from feeds of the same app: no stranger lifts a ban.
     """
     found = index.find(qname)
     return _judge(policy, found, qname, Trigger.QNAME, "") if found else PASSTHRU
@@ -174,17 +177,17 @@ def inspect_address(policy: Policy, index: Index, address: bytes) -> Verdict:
 
 def _judge(policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str) -> Verdict:
     monitored = PASSTHRU
-    pardoned: set[str] = set()  # monitored apps that list the name as an exception
+    pardoned: set[tuple[str, bool]] = set()  # monitored apps, or their feeds alone, that list it as an exception
     for rules in found:
         chosen: tuple[Rule, Treatment] | None = None
         for rule in sorted(rules, key=_exceptions_first):
             treatment = policy.apps.get(rule.app)
-            if treatment is None or rule.app in pardoned or (rule.guarded and trigger is Trigger.ALIAS):
+            if treatment is None or (rule.app, rule.feed) in pardoned or (rule.guarded and trigger is Trigger.ALIAS):
                 continue
             if rule.app == SPECIAL and _within(name, policy.forwarded):
                 continue
-            if rule.allow and treatment.monitored:
-                pardoned.add(rule.app)
+            if rule.allow and (treatment.monitored or rule.feed):
+                pardoned |= {(rule.app, True)} if rule.feed else {(rule.app, True), (rule.app, False)}
                 continue
             if rule.allow:
                 return monitored if monitored.rule else Verdict(Action.PASSTHRU, trigger, rule, via)

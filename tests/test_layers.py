@@ -42,13 +42,13 @@ WITHOUT_TEST = {
     **dict.fromkeys(("cli/reload", "cli/status"), "tests/cli/test_control.py"),
     **dict.fromkeys(
         (
-            "config/apps", "config/load", "config/models", "config/origin", "config/places", "config/reference",
-            "config/section", "config/whole",
-            "config/values", "config/wording",
+            "config/apps", "config/load", "config/models", "config/origin", "config/overrides", "config/places",
+            "config/reference", "config/section", "config/whole", "config/values", "config/wording",
         ),
         "tests/test_config.py",
     ),
     "lists/form": "tests/lists/test_source.py",
+    **dict.fromkeys(("lists/formats/domains", "lists/formats/hosts"), "tests/lists/test_formats.py"),
     **dict.fromkeys(
         (
             "serve/commands", "serve/httpd", "serve/link", "serve/preparer", "serve/reloads", "serve/slot",

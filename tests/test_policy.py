@@ -45,6 +45,9 @@ RULES = Table(
     rule("203.0.113.0/24"), rule("203.0.113.64/26", allow=True), rule("203.0.113.65/32", "wechat"),
     rule("198.51.100.0/24", "bypass"),
     rule("2001:db8:bad::/48"),
+    rule("feed.example", feed=True), rule("free.feed.example", feed=True, allow=True),
+    rule("ours.example"), rule("free.ours.example", feed=True, allow=True),
+    rule("wx.example", "wechat", feed=True), rule("free.wx.example", feed=True, allow=True),
 )  # fmt: skip
 
 
@@ -75,6 +78,9 @@ RULES = Table(
         ("a.localhost", "loopback", "localhost", False),
         ("akamaized.net", "sinkhole", "akamaized.net", False),  # asked for by name: the guard is for aliases
         ("v1-tiktokcdn-us.com", "sinkhole", "**.*tiktokcdn*.com", False),
+        ("free.feed.example", "passthru", None, False),  # a feed's exception from its own app's feeds
+        ("free.ours.example", "sinkhole", "ours.example", False),  # but no stranger lifts a ban of ours
+        ("free.wx.example", "nxdomain", "wx.example", False),  # nor another app's
         (".", "passthru", None, False),
     ],
 )

@@ -24,6 +24,7 @@ from blocker.config.models import (
     Treatment,
     Upstream,
 )
+from blocker.config.overrides import Override
 from blocker.config.places import control_socket, resolv_conf, servers, state_dir
 from blocker.config.section import Section
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
@@ -43,6 +44,7 @@ __all__ = [
     "Lists",
     "Log",
     "Metrics",
+    "Override",
     "Process",
     "Protection",
     "Rotation",

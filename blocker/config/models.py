@@ -12,6 +12,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
+from blocker.config.overrides import Override
 from blocker.config.section import Section
 from blocker.config.values import (
     AddressV4,
@@ -165,6 +166,8 @@ class Lists(Section):
     """Optional parts of lists, `app.switch: true`; `blocker lists show` names them."""
     disable: tuple[AppId, ...] = ()
     """Apps whose lists are not loaded at all."""
+    overrides: tuple[Override, ...] = ()
+    """Must-resolve names and public suffixes that lists may block all the same."""
     watch: bool = True
     """Reload by itself when a list file changes."""
 

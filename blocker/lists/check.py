@@ -9,14 +9,15 @@ from typing import Final
 
 from blocker import names
 from blocker.lists import row, suffixes
-from blocker.lists.formats import MAX_PROBLEMS, NamesFile
+from blocker.lists.formats import MAX_PROBLEMS, NamesFile, key_of
 from blocker.lists.gather import Sources
+from blocker.lists.must_resolve import MustResolve
 from blocker.lists.pattern import FLOATING, Pattern
 from blocker.lists.source import AppList, Category, Entry
 from blocker.names import Name
 from blocker.policy import Scope
 
-_WIDE: Final = "is a public suffix or lies above one, so it would block everybody below it. List narrower names"
+_ADVICE: Final = "List narrower names, or let lists.overrides say who decided otherwise, and why"
 
 
 def problems(sources: Sources) -> list[str]:
@@ -25,8 +26,8 @@ def problems(sources: Sources) -> list[str]:
     floating = 0
     for each in sources.lists:
         for entry in each.entries:
-            if each.category is not Category.PROTOCOL and _too_wide(entry):
-                found.append(f"{each.file}:{entry.line}: {entry.value!r} {_WIDE}.")
+            if each.category is not Category.PROTOCOL and (why := _refused(entry, sources.must)):
+                found.append(f"{each.file}:{entry.line}: {entry.value!r} {why}. {_ADVICE}.")
             if isinstance(entry.target, Pattern) and entry.target.floating:
                 floating += 1
                 if floating == FLOATING + 1:
@@ -36,7 +37,7 @@ def problems(sources: Sources) -> list[str]:
                         " Spell out the end of some."
                     )
     for file in sources.files:
-        found += _too_wide_names(file)
+        found += [] if file.feed else _refused_names(file, sources.must)  # a feed's were left out when it was read
     return found
 
 
@@ -55,9 +56,14 @@ def warnings(sources: Sources, today: date) -> list[str]:
     return found
 
 
-def _too_wide(entry: Entry) -> bool:
-    name = _suffix_blocked(entry)
-    return name is not None and suffixes.load().is_refused(name)
+def _refused(entry: Entry, must: MustResolve) -> str:
+    """Return why the entry must not be in force; empty if it may."""
+    if entry.allow:
+        return ""
+    if isinstance(entry.target, bytes):
+        itself, below = entry.scope is not Scope.BELOW, entry.scope is not Scope.EXACT
+        return must.refuses(key_of(entry.target), itself=itself, below=below)
+    return must.refuses_pattern(entry.target) if isinstance(entry.target, Pattern) else ""
 
 
 def _suffix_blocked(entry: Entry) -> Name | None:
@@ -67,12 +73,16 @@ def _suffix_blocked(entry: Entry) -> Name | None:
     return None
 
 
-def _too_wide_names(file: NamesFile) -> list[str]:
-    if file.scope is not Scope.SUFFIX or not (wide := suffixes.load().refused(file.keys)):
-        return []
-    at = (at for at, key in enumerate(file.keys) if key in wide and not file.rows[at] & row.ALLOW)
-    found = [f"{_where(file, each)}: {names.to_text(file.keys[each][::-1])!r} {_WIDE}." for each in at]
-    return found[:MAX_PROBLEMS]
+def _refused_names(file: NamesFile, must: MustResolve) -> list[str]:
+    found: list[str] = []
+    suspects = must.suspects(file.keys)
+    for at, key in enumerate(file.keys) if suspects else ():
+        if key in suspects and not (flags := file.rows[at]) & row.ALLOW:
+            why = must.refuses(key, below=not flags & row.EXACT)
+            found += [f"{_where(file, at)}: {names.to_text(key[::-1])!r} {why}. {_ADVICE}."] if why else []
+            if len(found) == MAX_PROBLEMS:
+                break
+    return found
 
 
 def _unused(each: AppList) -> Iterator[str]:
@@ -118,7 +128,7 @@ def _covered(app: str, sources: Sources) -> Iterator[str]:
             if above := _above(entry.target, seen, allowed):
                 yield f"{each.file}:{entry.line}: {entry.value!r} is covered by {above}. Remove it, or say why not."
     for file in sources.files:
-        if file.app == app and (twice := len(file.keys) - len(set(file.keys))):
+        if file.app == app and not file.feed and (twice := len(file.keys) - len(set(file.keys))):
             yield f"{file.file}:1: {twice} names are listed more than once; that does no harm."
 
 

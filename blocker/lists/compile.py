@@ -8,7 +8,7 @@ import json
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -20,7 +20,7 @@ from blocker import names
 from blocker.errors import ListError
 from blocker.lists import artifact, check, ranges, row
 from blocker.lists.artifact import Part
-from blocker.lists.formats import key_of
+from blocker.lists.formats import NamesFile, key_of
 from blocker.lists.gather import App, Sources, fingerprint, gather, watched
 from blocker.lists.pattern import Pattern
 from blocker.lists.source import REASON, AppList, Entry
@@ -29,6 +29,9 @@ from blocker.policy import Scope
 __all__ = ["Sources", "Summary", "build", "fingerprint", "gather", "watched"]
 
 STEPS: Final = ("check", "index", "order", "write")  # what `progress` hears, in this order
+
+
+_REACH: Final = {Scope.EXACT: row.EXACT, Scope.BELOW: row.BELOW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class _Draft:
         for each in sources.lists:
             self._add_list(each)
         for file in sources.files:
-            self._add_names(file.file, file.app, file.keys, file.rows)
+            self._add_names(file)
 
     def about(self) -> dict[str, Any]:
         """Return what is not an entry."""
@@ -136,7 +139,7 @@ class _Draft:
             flags |= row.PATTERN
             key = None if target.floating else key_of(target.tail or names.ROOT)
         elif isinstance(target, bytes):
-            flags |= row.EXACT if entry.scope is Scope.EXACT else 0
+            flags |= _REACH.get(entry.scope, 0)
             key = key_of(target)
             flags |= row.GUARDED if key in self._guards and not entry.allow else 0
         else:
@@ -155,14 +158,16 @@ class _Draft:
         self.details += _json({word: value for word, value in said.items() if value})
         self.detail_at.append(len(self.details))
 
-    def _add_names(self, name: str, app: str, keys: list[bytes], rows: Iterable[int]) -> None:
-        upper = self._file(name, app) << 48
+    def _add_names(self, names_file: NamesFile) -> None:
+        file = self._file(names_file.file, names_file.app)
         begin = len(self.rows)
-        self.keys += keys
-        self.rows.extend(upper | each for each in rows)
-        self.in_force[app] += len(keys)
-        guarded = self._guards.intersection(keys)
-        for at, key in enumerate(keys) if guarded else ():
+        self.keys += names_file.keys
+        self.rows.extend(file << 48 | each for each in names_file.rows)
+        self.in_force[names_file.app] += len(names_file.keys) + len(names_file.ranges)
+        for entry in names_file.ranges:
+            self._place(entry, file, row.DETAILED | row.FEED | (row.ALLOW if entry.allow else 0))
+        guarded = self._guards.intersection(names_file.keys)
+        for at, key in enumerate(names_file.keys) if guarded else ():
             if key in guarded and not self.rows[begin + at] & row.ALLOW:
                 self.rows[begin + at] |= row.GUARDED
 

@@ -15,8 +15,10 @@ from typing import Final
 from blocker import __version__, names
 from blocker.config import Lists
 from blocker.errors import ListError, NameFormatError
-from blocker.lists import artifact, form, formats, marked, source
+from blocker.lists import artifact, feed, form, formats, marked, must_resolve, source
+from blocker.lists.feed import FeedFile, Rejected
 from blocker.lists.formats import NamesFile
+from blocker.lists.must_resolve import MustResolve
 from blocker.lists.source import AppList, Switch
 from blocker.names import Name
 
@@ -43,6 +45,8 @@ class Sources:
     apps: Mapping[str, App]
     shared: tuple[Name, ...]
     states: Mapping[str, bool]  # `app.switch` as set by the operator
+    must: MustResolve
+    rejected: Mapping[str, Rejected]  # by the feed's name: what could not be used of it
 
     def on(self, app: str, switch: str) -> bool:
         """Tell whether entries with this switch (empty: none) are in force."""
@@ -51,18 +55,21 @@ class Sources:
         return self.states.get(f"{app}.{switch}", self.apps[app].switches[switch].default)
 
 
-def gather(lists: Lists, extra: Iterable[Path] = ()) -> Sources:
-    """Read every list that `lists` names, and the `extra` files or folders.
+def gather(lists: Lists, extra: Iterable[Path] = (), feeds: Iterable[FeedFile] = ()) -> Sources:
+    """Read every list that `lists` names, the `extra` files or folders, and the copies of `feeds`.
 
-    Raises ListError with the mistakes of all files.
+    Raises ListError with the mistakes of all files; a feed's lines that are no use are `rejected` instead.
     """
     problems: list[str] = []
     found: list[AppList] = []
     plain: list[NamesFile] = []
     shared: list[Name] = []
+    needed: list[Path] = []
     for path, built_in in _paths(lists, extra, problems):
         try:
-            if path.name == SHARED:
+            if path.name == must_resolve.FILE:
+                needed.append(path)
+            elif path.name == SHARED:
                 shared += read_shared(path)
             elif path.suffix == ".yaml":
                 found.append(source.read(path, built_in=built_in))
@@ -70,6 +77,7 @@ def gather(lists: Lists, extra: Iterable[Path] = ()) -> Sources:
                 plain.append(formats.read(path))
         except ListError as error:
             problems += error.problems
+    must, rejected = _feeds(lists, needed, feeds, plain, problems)
     apps = _apps(found, plain, frozenset(lists.disable), problems)
     if problems:
         raise ListError(problems)
@@ -79,18 +87,25 @@ def gather(lists: Lists, extra: Iterable[Path] = ()) -> Sources:
         MappingProxyType(apps),
         tuple(shared),
         MappingProxyType(dict(lists.switches)),
+        must,
+        MappingProxyType(rejected),
     )
 
 
-def fingerprint(lists: Lists) -> str:
+def fingerprint(lists: Lists, feeds: Iterable[FeedFile] = ()) -> str:
     """Return a text that is the same exactly when the same index would be compiled. Raises ListError."""
     problems: list[str] = []
+    feeds = tuple(feeds)
     digest = hashlib.blake2b(digest_size=16)
     for word in (__version__, str(artifact.VERSION), version("publicsuffixlist"), version("marisa-trie")):
         digest.update(f"{word}\n".encode())
     for word in (*(f"{switch}={on}" for switch, on in sorted(lists.switches.items())), *sorted(lists.disable)):
         digest.update(f"{word}\n".encode())
-    for path, _ in _paths(lists, (), problems):
+    for each in lists.overrides:
+        digest.update(f"override {each.name}\n".encode())
+    for file in feeds:
+        digest.update(f"feed {file.name} {file.app} {file.format} {file.path}\n".encode())
+    for path in (*(path for path, _ in _paths(lists, (), problems)), *(file.path for file in feeds)):
         try:
             content = hashlib.blake2b(path.read_bytes(), digest_size=16)
         except OSError as error:
@@ -124,9 +139,30 @@ def read_shared(path: Path) -> tuple[Name, ...]:
     return tuple(found)
 
 
+def _feeds(
+    lists: Lists, needed: list[Path], feeds: Iterable[FeedFile], plain: list[NamesFile], problems: list[str]
+) -> tuple[MustResolve, dict[str, Rejected]]:
+    """Read the feeds into `plain`; return what must resolve, and what was rejected of each feed."""
+    rejected: dict[str, Rejected] = {}
+    try:
+        must = must_resolve.read(needed, lists.overrides)
+    except ListError as error:
+        problems += error.problems
+        return MustResolve(), rejected  # nothing will come of it: there are problems
+    for file in feeds:
+        try:
+            names_file, rejected[file.name] = feed.read(file, must)
+        except ListError as error:
+            problems += error.problems
+        else:
+            plain.append(names_file)
+    return must, rejected
+
+
 def _paths(lists: Lists, extra: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, bool]]:
     """Yield each file to read, and whether it ships with the product, always in the same order."""
-    folders = [(BUILT_IN, True)] if lists.built_in else []
+    # What must resolve is asked for even where none of our lists are: it guards the operator's own too.
+    folders = [(BUILT_IN, True)] if lists.built_in else [(BUILT_IN / must_resolve.FILE, True)]
     for path, built_in in [*folders, *((each, False) for each in (*lists.directories, *extra))]:
         if path.is_file():
             if path.suffix in (".yaml", *formats.SUFFIXES):

@@ -141,6 +141,8 @@ class Index:
     def _covers(self, each: int, key: bytes, name: Name) -> bool:
         if each & row.EXACT:
             return len(key) == len(name)
+        if each & row.BELOW:
+            return len(key) < len(name)
         return not each & row.PATTERN or self._pattern(each).matches(name)
 
     def _rule(self, each: int, name: Name) -> Rule:
@@ -159,15 +161,16 @@ class Index:
         return Rule(
             app=app,
             value=said.get("value") or names.to_text(name),
-            scope=Scope(said["scope"]) if said else (Scope.EXACT if flags & row.EXACT else Scope.SUFFIX),
+            scope=Scope(said["scope"]) if said else _scope(flags),
             allow=bool(flags & row.ALLOW),
             source=f"{shown}:{said.get('line', number)}",
             reference=about.reference,
             reason=about.reason,
             title=about.title,
-            answer=Action(said["answer"]) if "answer" in said else None,
+            answer=Action(said["answer"]) if "answer" in said else row.answer_of(flags),
             guarded=bool(flags & row.GUARDED),
             quiet=about.quiet,
+            feed=bool(flags & row.FEED),
         )
 
     def _listed(self, each: int, name: Name) -> Listed:
@@ -193,6 +196,10 @@ class Index:
             pattern = Pattern.parse(self._detail(row.unpack(each).number)["value"])
             _remember(self._remembered_patterns, each, pattern)
         return pattern
+
+
+def _scope(flags: int) -> Scope:
+    return Scope.EXACT if flags & row.EXACT else Scope.BELOW if flags & row.BELOW else Scope.SUFFIX
 
 
 def _remember(memo: dict[_Key, _Value], key: _Key, value: _Value) -> None:

@@ -6,6 +6,8 @@ the lower 16 are flags.
 
 from typing import Final, NamedTuple
 
+from blocker.policy import Action
+
 MAX_FILES: Final = 1 << 16
 MAX_LINES: Final = 1 << 32
 
@@ -15,6 +17,11 @@ ALLOW: Final = 4
 DISABLED: Final = 8  # its switch is off: only `listed` shows it
 GUARDED: Final = 16  # at or above a shared parent: never applied to aliases
 DETAILED: Final = 32  # the middle number is a detail, not a line
+BELOW: Final = 64  # everything below the name, but not itself (RPZ's `*.name`)
+FEED: Final = 128  # somebody else's list: its exceptions reach names of feeds only
+
+_ANSWER_SHIFT: Final = 8  # three bits: the answer that the list itself asks for
+_ANSWERS: Final = (None, Action.NXDOMAIN, Action.NODATA, Action.DROP, Action.SINKHOLE)  # only ever appended to
 
 
 class Row(NamedTuple):
@@ -33,3 +40,13 @@ def pack(number: int, flags: int, file: int = 0) -> int:
 def unpack(row: int) -> Row:
     """Return the parts of what `pack` made."""
     return Row(row >> 48, row >> 16 & MAX_LINES - 1, row & 0xFFFF)
+
+
+def answering(action: Action) -> int:
+    """Return the flags of an entry whose list asks for `action`; ValueError if a row cannot say it."""
+    return _ANSWERS.index(action) << _ANSWER_SHIFT
+
+
+def answer_of(flags: int) -> Action | None:
+    """Return the action that an entry's list asks for; None if it leaves it to the group."""
+    return _ANSWERS[flags >> _ANSWER_SHIFT & 7]

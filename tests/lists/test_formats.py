@@ -68,6 +68,8 @@ def test_hosts(line, found):
         (TXT, "game..example", "games.txt:2: 'game..example' is not a domain name: it has an empty label"),
         (TXT, "a.*.example", "games.txt:2: 'a.*.example' is not a domain name: it contains '*'"),
         (TXT, "example", "games.txt:2: 'example' is a top-level domain"),
+        (TXT, "192.0.2.1", "games.txt:2: '192.0.2.1' is not a domain name: no top-level domain is a number"),
+        (TXT, ".", "games.txt:2: '' is not a domain name"),
         (TXT, "@@", "games.txt:2: '' is not a domain name"),
         (TXT, f"{'a' * 64}.example", "games.txt:2: "),
         (TXT, ".".join(["a" * 60] * 5), "games.txt:2: "),
@@ -107,7 +109,7 @@ def test_the_fast_way_says_what_the_careful_one_says(text):
         name = names.hostname(text.removeprefix("."))
     except NameFormatError:
         name = names.ROOT
-    if names.depth(name) < 2:
+    if names.depth(name) < 2 or list(names.labels(name))[-1].isdigit():
         with pytest.raises(ListError):
             read(text)
     else:

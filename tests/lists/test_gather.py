@@ -5,6 +5,7 @@ import pytest
 from blocker.config import Lists
 from blocker.errors import ListError
 from blocker.lists import gather
+from blocker.lists.feed import FeedFile
 from blocker.lists.gather import BUILT_IN
 
 GAMES = "app: games\ntitle: Games\nswitches:\n  chat: {default: true, about: talk}\nentries:\n" + (
@@ -95,6 +96,33 @@ def test_the_fingerprint_follows_whatever_changes_the_index(tmp_path):
     (tmp_path / "games.yaml").write_text(GAMES + "\n")
     others.append(gather.fingerprint(lists(tmp_path)))
     assert len({before, *others}) == 4
+
+
+def test_feeds_are_read_beside_the_lists(tmp_path):
+    (tmp_path / "games.yaml").write_text(GAMES)
+    (tmp_path / "copy").write_text("a.example\nnot a name\n")
+    before = gather.fingerprint(lists(tmp_path / "games.yaml"))
+    feeds = [FeedFile("more-games", "games", tmp_path / "copy", "auto")]
+    found = gather.gather(lists(tmp_path / "games.yaml"), feeds=feeds)
+    assert [(file.file, file.app, file.feed) for file in found.files] == [(f"{tmp_path}/copy", "games", "more-games")]
+    assert found.rejected["more-games"].bad == 1
+    with_feed = gather.fingerprint(lists(tmp_path / "games.yaml"), feeds)
+    (tmp_path / "copy").write_text("b.example\n")
+    assert len({before, with_feed, gather.fingerprint(lists(tmp_path / "games.yaml"), feeds)}) == 3
+    (tmp_path / "copy").write_text("<html>")
+    with pytest.raises(ListError, match="this is a web page"):
+        gather.gather(lists(tmp_path / "games.yaml"), feeds=feeds)
+
+
+def test_operators_add_to_what_must_resolve_and_override_it(tmp_path):
+    (tmp_path / "must_resolve.yaml").write_text("must_resolve: [{value: www.office.example, why: ours}]")
+    (tmp_path / "games.txt").write_text("office.example\n")
+    must = gather.gather(lists(tmp_path)).must
+    assert "www.office.example, which must resolve: ours (must_resolve.yaml:1)" in must.refuses(b"\0elpmaxe\7eciffo\6")
+    override = {"name": "office.example", "reason": "it moved", "by": "the owner"}
+    given_up = lists(tmp_path, overrides=(override,))
+    assert gather.gather(given_up).must.refuses(b"\0elpmaxe\7eciffo\6") == ""
+    assert gather.fingerprint(given_up) != gather.fingerprint(lists(tmp_path))
 
 
 def test_watched(tmp_path):

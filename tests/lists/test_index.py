@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from blocker import names
 from blocker.config import Lists
 from blocker.lists import compile as compiling
+from blocker.lists.feed import FeedFile
 from blocker.lists.gather import gather
 from blocker.lists.index import Index
 from blocker.policy import Action, Scope
@@ -92,6 +93,16 @@ def test_rules_say_where_they_come_from(index):
     ((first, second),) = index.find(names.from_text("game.example"))
     assert (first.app, first.value, first.scope, first.answer) == ("a", "game.example", Scope.SUFFIX, Action.NODATA)
     assert (second.app, second.value, second.scope, second.answer) == ("b", "game.example", Scope.SUFFIX, None)
+
+
+def test_feeds_say_where_they_come_from(tmp_path):
+    (tmp_path / "copy").write_text("# a list\na.example\n@@b.a.example\n")
+    sources = gather(Lists(built_in=False), feeds=[FeedFile("ads", "games", tmp_path / "copy", "auto")])
+    compiling.build(sources, tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    ((free,), (rule,)) = index.find(names.from_text("w.b.a.example"))
+    assert (rule.app, rule.source, rule.allow, rule.feed) == ("games", f"{tmp_path}/copy:2", False, True)
+    assert (free.app, free.source, free.allow, free.feed) == ("games", f"{tmp_path}/copy:3", True, True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""Somebody else's list, read with tolerance: what cannot be used is skipped, counted and shown.
+
+Decides which of a stranger's lines come into force: none that is malformed or beyond us, and none that would
+block a public suffix or a name that must resolve. Where the file came from is none of its business.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+from typing import Final
+
+from blocker import names
+from blocker.errors import ListError
+from blocker.lists import row
+from blocker.lists.formats import detect, domains, hosts, wildcard
+from blocker.lists.formats.draft import MAX_PROBLEMS, Draft, NamesFile, lines_of
+from blocker.lists.marked import MAX_SIZE
+from blocker.lists.must_resolve import MustResolve
+from blocker.policy import Scope
+
+AUTO: Final = "auto"
+_READERS: Final[dict[str, tuple[Callable[[Iterable[bytes], Draft], None], Scope]]] = {
+    "domains": (domains.read, Scope.SUFFIX),
+    "hosts": (hosts.read, Scope.EXACT),
+    "wildcard": (wildcard.read, Scope.SUFFIX),
+}
+_REACH: Final = row.ALLOW | row.BELOW | row.EXACT
+FORMATS: Final = (AUTO, *_READERS)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFile:
+    """The copy of a feed on disk, and what the configuration says of it."""
+
+    name: str  # the feed's name in the configuration
+    app: str  # the app its names belong to
+    path: Path  # the copy on disk
+    format: str = AUTO  # one of FORMATS
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What could not be used of a feed, in lines."""
+
+    bad: int = 0  # malformed
+    unsupported: int = 0  # well formed, but beyond us
+    refused: int = 0  # would block what must not be blocked
+    samples: tuple[str, ...] = ()  # at most 20, `file:line: why`
+
+    @property
+    def total(self) -> int:
+        """Return the number of lines."""
+        return self.bad + self.unsupported + self.refused
+
+
+def read(file: FeedFile, must: MustResolve) -> tuple[NamesFile, Rejected]:
+    """Return the names in a feed's copy, and what could not be used of it.
+
+    Raises ListError when it is no list at all: a web page, binary, empty, too large, or not one line that is a rule.
+    """
+    try:
+        if file.path.stat().st_size > MAX_SIZE:
+            raise ListError([f"{file.path}: the feed is larger than {MAX_SIZE >> 20} MiB. Use a smaller one."])
+        written = file.path.read_bytes()
+    except OSError as error:
+        why = f"{file.path}: cannot be read: {error.strerror}. Check the path and its permissions."
+        raise ListError([why]) from error
+    return parse(written, file, must)
+
+
+def parse(written: bytes, file: FeedFile, must: MustResolve) -> tuple[NamesFile, Rejected]:
+    """Return the names in `written`, the content of a feed's copy, as `read` does."""
+    if why := detect.refusal(written):
+        raise ListError([f"{file.path}:1: {why}. Check the feed's address; the copy before it stays in force."])
+    known = file.format if file.format != AUTO else detect.detect(written)
+    if known not in _READERS:
+        raise ListError([f"{file.path}:1: this looks like {known}, which is not read. Use the feed in another format."])
+    reader, scope = _READERS[known]
+    draft = Draft(str(file.path), row.FEED)
+    reader(lines_of(written), draft)
+    refused, told = _refuse(draft, str(file.path), must)
+    if not draft.keys and not draft.ranges and not refused:
+        said = (draft.problems + draft.gaps)[:1] or ["it holds only comments"]
+        how = f"not one line is a rule, read as {known}: {said[0]}"
+        raise ListError([f"{file.path}:1: {how} Check the feed's address and format."])
+    # What was refused is told first: somebody should look at why a list wants to block that.
+    samples = [*told[: MAX_PROBLEMS // 2], *draft.problems[: MAX_PROBLEMS // 2], *draft.gaps, *draft.problems]
+    found = NamesFile(str(file.path), file.app, scope, draft.keys, draft.rows, tuple(draft.ranges), feed=file.name)
+    rejected = Rejected(draft.bad_lines, draft.unsupported_lines, refused, tuple(dict.fromkeys(samples))[:MAX_PROBLEMS])
+    return found, rejected
+
+
+def _refuse(draft: Draft, file: str, must: MustResolve) -> tuple[int, list[str]]:
+    """Take out what must not be blocked; return how many lines, and what to say of the first."""
+    suspects = must.suspects(draft.keys)
+    if not suspects:
+        return 0, []
+    count, told = 0, list[str]()
+    weighed: dict[tuple[bytes, int], str] = {}  # a hostile list says the same a million times
+    keep = bytearray(b"\1") * len(draft.keys)
+    for at, key in enumerate(draft.keys):
+        if key not in suspects:
+            continue
+        flags = draft.rows[at] & _REACH
+        if (key, flags) not in weighed:
+            weighed[key, flags] = _why(key, flags, must)
+        if why := weighed[key, flags]:
+            keep[at] = 0
+            count += 1
+            if len(told) < MAX_PROBLEMS:
+                name = names.to_text(key[::-1])
+                told.append(f"{file}:{row.unpack(draft.rows[at]).number}: {name!r} {why}. The line is left out.")
+    draft.keys = list(compress(draft.keys, keep))
+    draft.rows = array("Q", compress(draft.rows, keep))
+    return count, told
+
+
+def _why(key: bytes, flags: int, must: MustResolve) -> str:
+    if flags & row.ALLOW:
+        return ""
+    return must.refuses(key, itself=not flags & row.BELOW, below=not flags & row.EXACT)

@@ -1,0 +1,127 @@
+"""What has been read of one list so far: keys, rows and what was wrong, for every format alike.
+
+Each format's reader has a fast way for its ordinary line, which appends to `keys` and `rows` itself, and hands
+every other line to the careful methods here. Nothing here knows how a line is written.
+"""
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from blocker import names
+from blocker.errors import ListError, NameFormatError
+from blocker.lists import row
+from blocker.lists.source import Entry
+from blocker.names import Name
+from blocker.policy import Scope
+
+MAX_PROBLEMS: Final = 20  # told per file: the wrong file entirely should not fill the screen
+MAX_LINE: Final = 1000  # octets; a rule of ours is a name and a few words
+
+# An ordinary name: lower case, no dot at its end, and a top-level domain that no address ends with.
+NAME: Final = rb"(?:[a-z0-9_-]{1,63}+\.)++[a-z][a-z0-9-]{0,62}+"
+MAX_TEXT: Final = names.MAX_NAME - 2  # octets of such a name: its first length octet and the root's zero are not in it
+
+_OCTETS: Final = [bytes((octet,)) for octet in range(256)]
+
+
+@dataclass(frozen=True, slots=True)
+class NamesFile:
+    """A file of names: `keys` are names reversed octet by octet, `rows` the entries that belong to them."""
+
+    file: str
+    app: str
+    scope: Scope  # what its names cover unless their rows say otherwise
+    keys: list[bytes]
+    rows: "array[int]"
+    ranges: tuple[Entry, ...] = ()
+    feed: str = ""  # the feed's name in the configuration; empty: a file of the operator's
+
+
+class Draft:
+    """A list being read. `flags` go into every row."""
+
+    def __init__(self, file: str, flags: int = 0, *, strict: bool = False) -> None:
+        """`strict`: many mistakes end the reading (`bad` raises ListError); else all are only counted."""
+        self.flags = flags
+        self.keys: list[bytes] = []
+        self.rows = array("Q")
+        self.ranges: list[Entry] = []
+        self.problems: list[str] = []  # at most MAX_PROBLEMS
+        self.gaps: list[str] = []  # lines that are beyond us: at most MAX_PROBLEMS
+        self.bad_lines = 0
+        self.unsupported_lines = 0
+        self._file = file
+        self._strict = strict
+
+    def keep(self, number: int, text: str, flags: int) -> None:
+        """Add the name that line `number` spells as `text`, with `flags` and those of all rows."""
+        name = self.name(number, text)
+        if name is None:
+            return
+        if names.depth(name) < 2 and not flags & (row.EXACT | row.ALLOW):
+            self.bad(number, f"{text!r} is a top-level domain, shared by all its users. List the names below it")
+            return
+        self.add(number, key_of(name), flags)
+
+    def add(self, number: int, key: bytes, flags: int) -> None:
+        """Add a key with `flags` and those of all rows."""
+        self.keys.append(key)
+        self.rows.append(row.pack(number, flags | self.flags))
+
+    def name(self, number: int, text: str) -> Name | None:
+        """Return the name that line `number` spells as `text`; None if it is none, which is noted."""
+        try:
+            name = names.hostname(text)
+        except NameFormatError as error:
+            self.bad(number, f"{error}. Fix the spelling or remove the line")
+            return None
+        if name == names.ROOT:
+            self.bad(number, f"{text!r} is the root, above everybody. Remove the line")
+            return None
+        if list(names.labels(name))[-1].isdigit():
+            self.bad(number, f"{text!r} is not a domain name: no top-level domain is a number. Remove the line")
+            return None
+        return name
+
+    def text(self, number: int, line: bytes) -> str:
+        """Return the line as text without blanks around it; empty if it is not legible, which is noted."""
+        if len(line) > MAX_LINE:
+            self.bad(number, f"the line is longer than {MAX_LINE} octets. Remove it")
+            return ""
+        try:
+            return line.decode().strip()
+        except UnicodeDecodeError:
+            self.bad(number, "this is not UTF-8 text. Save the file as UTF-8")
+            return ""
+
+    def bad(self, number: int, why: str) -> None:
+        """Note a line that is malformed. Raises ListError when a strict reader has seen enough."""
+        self.bad_lines += 1
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(f"{self._file}:{number}: {why}.")
+            if self._strict and len(self.problems) == MAX_PROBLEMS:
+                more = f"{self._file}:{number}: there may be more; reading stopped here."
+                raise ListError([*self.problems, more])
+
+    def unsupported(self, number: int, why: str) -> None:
+        """Note a line that is well formed, but asks for what we do not do."""
+        self.unsupported_lines += 1
+        if len(self.gaps) < MAX_PROBLEMS:
+            self.gaps.append(f"{self._file}:{number}: {why}.")
+
+
+def key_of(name: Name) -> bytes:
+    """Return the index's key for `name`: reversed, so that the names above it are its prefixes."""
+    return name[::-1]
+
+
+def plain_key(line: bytes) -> bytes:
+    """Return `key_of` the name written as `line`, which is lower-case ASCII without a dot at its end."""
+    return b"\0" + b"".join([label + _OCTETS[len(label)] for label in line[::-1].split(b".")])
+
+
+def lines_of(written: bytes) -> Iterable[bytes]:
+    """Return the lines of a file, in lower case: ASCII only, so that UTF-8 stays whole."""
+    return written.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").lower().split(b"\n")
