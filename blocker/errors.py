@@ -49,3 +49,14 @@ class ArtifactError(BlockerError):
 
 class UpstreamError(BlockerError):
     """No usable response came from the upstreams."""
+
+
+class FeedError(BlockerError):
+    """A feed could not be fetched, was refused, or could not be kept; what is in force stays.
+
+    `passing` tells whether trying again soon may help.
+    """
+
+    def __init__(self, why: str, *, passing: bool = False) -> None:
+        super().__init__(why)
+        self.passing = passing

@@ -5,6 +5,7 @@ never Config.
 """
 
 from blocker.config.apps import check_apps
+from blocker.config.feeds import Feed, Fetch
 from blocker.config.load import load, parse
 from blocker.config.models import (
     UNLISTED,
@@ -38,6 +39,8 @@ __all__ = [
     "ClientPrivacy",
     "Config",
     "Endpoint",
+    "Feed",
+    "Fetch",
     "Forward",
     "Group",
     "Limits",

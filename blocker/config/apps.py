@@ -12,6 +12,7 @@ def check_apps(config: Config, known: Mapping[str, Iterable[str]]) -> list[str]:
 
     `known` maps every app that the lists could offer, disabled ones too, to the names of its switches.
     """
+    known = {feed.app: () for feed in config.feeds} | dict(known)  # one that was never fetched is no mistake either
     found = [*_apps(config, sorted(known)), *_switches(config, {app: sorted(known[app]) for app in known})]
     return [problem for _, problem in sorted(config._origin.problem(where, text) for where, text in found)]
 

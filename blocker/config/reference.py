@@ -30,6 +30,10 @@ _FORMATS = {
     "domain": "domain name",
     "path": "path",
     "app": "app",
+    "url": "URL",
+    "time": "time of day",
+    "time zone": "time zone",
+    "sha256": "SHA-256",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from blocker.config.feeds import MAX_FEEDS, Feed, Fetch
 from blocker.config.models import (
     Answers,
     Cache,
@@ -43,6 +44,10 @@ class Config(Section):
     """Clients with a policy of their own."""
     lists: Lists = Lists()
     """Where the names and addresses come from."""
+    feeds: tuple[Feed, ...] = Field(default=(), max_length=MAX_FEEDS)
+    """Lists that others publish."""
+    fetch: Fetch = Fetch()
+    """How feeds are fetched."""
     protection: Protection = Protection()
     """Names and addresses that stay inside, whatever the lists say."""
     log: Log = Log()
@@ -58,7 +63,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self)]
+        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self)]
         if found:
             raise mistakes(found)
         return self
@@ -81,6 +86,7 @@ def _addresses(config: Config) -> Iterator[tuple[Where, str]]:
     asked: list[tuple[Where, tuple[Endpoint, ...]]] = [(("upstream", "servers"), config.upstream.servers)]
     for at, forward in enumerate(config.upstream.forward):
         asked.append((("upstream", "forward", at, "servers"), forward.servers))
+    asked.append((("fetch", "resolvers"), config.fetch.resolvers))
     for where, servers in asked:
         for at, server in enumerate(servers):
             if is_own(config, server):
@@ -126,3 +132,11 @@ def _clients(config: Config) -> Iterator[tuple[Where, str]]:
                     f"{network} is already in group {owners[network]!r}; a client can have one policy",
                 )
             owners.setdefault(network, group.name)
+
+
+def _feeds(config: Config) -> Iterator[tuple[Where, str]]:
+    names: set[str] = set()
+    for at, feed in enumerate(config.feeds):
+        if feed.name in names:
+            yield ("feeds", at, "name"), f"there are two feeds {feed.name!r}; choose another name"
+        names.add(feed.name)

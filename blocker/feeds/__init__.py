@@ -1,0 +1,1 @@
+"""Lists that others publish: fetched, judged, kept on disk; `lists/` reads and compiles them."""
