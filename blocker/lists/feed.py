@@ -14,7 +14,7 @@ from typing import Final
 from blocker import names
 from blocker.errors import ListError
 from blocker.lists import row
-from blocker.lists.formats import detect, domains, hosts, wildcard
+from blocker.lists.formats import adblock, detect, dnsmasq, domains, hosts, rpz, wildcard
 from blocker.lists.formats.draft import MAX_PROBLEMS, Draft, NamesFile, lines_of
 from blocker.lists.marked import MAX_SIZE
 from blocker.lists.must_resolve import MustResolve
@@ -25,6 +25,9 @@ _READERS: Final[dict[str, tuple[Callable[[Iterable[bytes], Draft], None], Scope]
     "domains": (domains.read, Scope.SUFFIX),
     "hosts": (hosts.read, Scope.EXACT),
     "wildcard": (wildcard.read, Scope.SUFFIX),
+    "adblock": (adblock.read, Scope.SUFFIX),
+    "dnsmasq": (dnsmasq.read, Scope.SUFFIX),
+    "rpz": (rpz.read, Scope.EXACT),
 }
 _REACH: Final = row.ALLOW | row.BELOW | row.EXACT
 FORMATS: Final = (AUTO, *_READERS)
@@ -75,29 +78,34 @@ def parse(written: bytes, file: FeedFile, must: MustResolve) -> tuple[NamesFile,
     if why := detect.refusal(written):
         raise ListError([f"{file.path}:1: {why}. Check the feed's address; the copy before it stays in force."])
     known = file.format if file.format != AUTO else detect.detect(written)
-    if known not in _READERS:
-        raise ListError([f"{file.path}:1: this looks like {known}, which is not read. Use the feed in another format."])
     reader, scope = _READERS[known]
     draft = Draft(str(file.path), row.FEED)
     reader(lines_of(written), draft)
-    refused, told = _refuse(draft, str(file.path), must)
-    if not draft.keys and not draft.ranges and not refused:
+    _refuse(draft, must)
+    if not draft.keys and not draft.ranges and not draft.refused_lines:
         said = (draft.problems + draft.gaps)[:1] or ["it holds only comments"]
         how = f"not one line is a rule, read as {known}: {said[0]}"
         raise ListError([f"{file.path}:1: {how} Check the feed's address and format."])
     # What was refused is told first: somebody should look at why a list wants to block that.
-    samples = [*told[: MAX_PROBLEMS // 2], *draft.problems[: MAX_PROBLEMS // 2], *draft.gaps, *draft.problems]
+    samples = [
+        *draft.refusals[: MAX_PROBLEMS // 2],
+        *draft.problems[: MAX_PROBLEMS // 2],
+        *draft.gaps,
+        *draft.problems,
+        *draft.refusals,
+    ]
     found = NamesFile(str(file.path), file.app, scope, draft.keys, draft.rows, tuple(draft.ranges), feed=file.name)
-    rejected = Rejected(draft.bad_lines, draft.unsupported_lines, refused, tuple(dict.fromkeys(samples))[:MAX_PROBLEMS])
+    rejected = Rejected(
+        draft.bad_lines, draft.unsupported_lines, draft.refused_lines, tuple(dict.fromkeys(samples))[:MAX_PROBLEMS]
+    )
     return found, rejected
 
 
-def _refuse(draft: Draft, file: str, must: MustResolve) -> tuple[int, list[str]]:
-    """Take out what must not be blocked; return how many lines, and what to say of the first."""
-    suspects = must.suspects(draft.keys)
+def _refuse(draft: Draft, must: MustResolve) -> None:
+    """Take out what must not be blocked."""
+    suspects = must.suspects(draft.keys) | draft.tops
     if not suspects:
-        return 0, []
-    count, told = 0, list[str]()
+        return
     weighed: dict[tuple[bytes, int], str] = {}  # a hostile list says the same a million times
     keep = bytearray(b"\1") * len(draft.keys)
     for at, key in enumerate(draft.keys):
@@ -108,13 +116,9 @@ def _refuse(draft: Draft, file: str, must: MustResolve) -> tuple[int, list[str]]
             weighed[key, flags] = _why(key, flags, must)
         if why := weighed[key, flags]:
             keep[at] = 0
-            count += 1
-            if len(told) < MAX_PROBLEMS:
-                name = names.to_text(key[::-1])
-                told.append(f"{file}:{row.unpack(draft.rows[at]).number}: {name!r} {why}. The line is left out.")
+            draft.refuse(row.unpack(draft.rows[at]).number, f"{names.to_text(key[::-1])!r} {why}")
     draft.keys = list(compress(draft.keys, keep))
     draft.rows = array("Q", compress(draft.rows, keep))
-    return count, told
 
 
 def _why(key: bytes, flags: int, must: MustResolve) -> str:

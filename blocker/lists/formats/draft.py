@@ -5,8 +5,9 @@ every other line to the careful methods here. Nothing here knows how a line is w
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from blocker import names
@@ -23,6 +24,8 @@ MAX_LINE: Final = 1000  # octets; a rule of ours is a name and a few words
 NAME: Final = rb"(?:[a-z0-9_-]{1,63}+\.)++[a-z][a-z0-9-]{0,62}+"
 MAX_TEXT: Final = names.MAX_NAME - 2  # octets of such a name: its first length octet and the root's zero are not in it
 
+_PIECE: Final = 1 << 18  # octets
+_MARK: Final = b"\xef\xbb\xbf"  # a byte order mark in UTF-8
 _OCTETS: Final = [bytes((octet,)) for octet in range(256)]
 
 
@@ -50,8 +53,11 @@ class Draft:
         self.ranges: list[Entry] = []
         self.problems: list[str] = []  # at most MAX_PROBLEMS
         self.gaps: list[str] = []  # lines that are beyond us: at most MAX_PROBLEMS
+        self.refusals: list[str] = []  # lines that would block everybody: at most MAX_PROBLEMS
+        self.tops: set[bytes] = set()  # keys of top-level domains that would be blocked with all below
         self.bad_lines = 0
         self.unsupported_lines = 0
+        self.refused_lines = 0
         self._file = file
         self._strict = strict
 
@@ -61,8 +67,10 @@ class Draft:
         if name is None:
             return
         if names.depth(name) < 2 and not flags & (row.EXACT | row.ALLOW):
-            self.bad(number, f"{text!r} is a top-level domain, shared by all its users. List the names below it")
-            return
+            if self._strict:
+                self.bad(number, f"{text!r} is a top-level domain, shared by all its users. List the names below it")
+                return
+            self.tops.add(key_of(name))
         self.add(number, key_of(name), flags)
 
     def add(self, number: int, key: bytes, flags: int) -> None:
@@ -72,6 +80,9 @@ class Draft:
 
     def name(self, number: int, text: str) -> Name | None:
         """Return the name that line `number` spells as `text`; None if it is none, which is noted."""
+        if "\\" in text:  # zone files may escape: no name that we list needs it
+            self.bad(number, f"{text!r} is not a domain name: it contains a backslash. Remove the line")
+            return None
         try:
             name = names.hostname(text)
         except NameFormatError as error:
@@ -105,6 +116,12 @@ class Draft:
                 more = f"{self._file}:{number}: there may be more; reading stopped here."
                 raise ListError([*self.problems, more])
 
+    def refuse(self, number: int, why: str) -> None:
+        """Note a line that would block what must not be blocked."""
+        self.refused_lines += 1
+        if len(self.refusals) < MAX_PROBLEMS:
+            self.refusals.append(f"{self._file}:{number}: {why}. The line is left out.")
+
     def unsupported(self, number: int, why: str) -> None:
         """Note a line that is well formed, but asks for what we do not do."""
         self.unsupported_lines += 1
@@ -124,4 +141,13 @@ def plain_key(line: bytes) -> bytes:
 
 def lines_of(written: bytes) -> Iterable[bytes]:
     """Return the lines of a file, in lower case: ASCII only, so that UTF-8 stays whole."""
-    return written.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").lower().split(b"\n")
+    return chain.from_iterable(_pieces(written))
+
+
+def _pieces(written: bytes) -> Iterator[list[bytes]]:
+    """Yield lines a piece of the file at a time: a million lines at once would cost 80 MB."""
+    at = len(_MARK) if written.startswith(_MARK) else 0
+    while at < len(written):
+        end = written.find(b"\n", at + _PIECE) + 1 or len(written)
+        yield written[at:end].replace(b"\r\n", b"\n").lower().removesuffix(b"\n").split(b"\n")
+        at = end

@@ -23,7 +23,6 @@ def test_the_fast_key_is_the_key(text):
     ("text", "flags", "kept"),
     [
         ("a.example", 0, True),
-        ("example", 0, False),  # a top-level domain
         ("example", row.EXACT, True),
         ("example", row.ALLOW, True),
         ("192.0.2.1", row.EXACT, False),
@@ -67,5 +66,9 @@ def test_illegible_lines(line, problem):
     assert problem in draft.problems[0]
 
 
-def test_lines():
-    assert list(lines_of(b"\xef\xbb\xbfA\r\nb\n\n")) == [b"a", b"b", b"", b""]
+def test_lines(monkeypatch):
+    assert list(lines_of(b"\xef\xbb\xbfA\r\nb\n\nc")) == [b"a", b"b", b"", b"c"]
+    assert list(lines_of(b"a\n")) == [b"a"]
+    for piece in range(8):  # wherever a piece ends, lines and their numbers are the same
+        monkeypatch.setattr("blocker.lists.formats.draft._PIECE", piece)
+        assert list(lines_of(b"a\r\n\nbb\n\n\r\nc\n")) == [b"a", b"", b"bb", b"", b"", b"c"]

@@ -26,7 +26,7 @@ def test_lines(line, name, flags):
     assert row.unpack(draft.rows[0]) == (0, 2, flags)
 
 
-@pytest.mark.parametrize("line", ["*.*.example", "*game.example", "a.*.example", "*.com", "*.1.2.3.4", "*"])
+@pytest.mark.parametrize("line", ["*.*.example", "*game.example", "a.*.example", "*.1.2.3.4", "*"])
 def test_bad_lines(line):
     draft = Draft("copy")
     wildcard.read(lines_of(line.encode()), draft)
