@@ -60,3 +60,11 @@ class FeedError(BlockerError):
     def __init__(self, why: str, *, passing: bool = False) -> None:
         super().__init__(why)
         self.passing = passing
+
+
+class LogError(BlockerError):
+    """A log that was to be read is missing, not readable, or of no format we know."""
+
+
+class EngineError(BlockerError):
+    """DuckDB is not installed, or could not do its work."""

@@ -44,6 +44,7 @@ MAY_IMPORT = {
 WITHOUT_TEST = {
     **dict.fromkeys(("cli/config", "cli/run"), "tests/cli/test_main.py"),
     **dict.fromkeys(("cli/reload", "cli/status"), "tests/cli/test_control.py"),
+    "cli/replaying": "tests/cli/test_simulate.py",
     **dict.fromkeys(
         (
             "config/apps", "config/load", "config/models", "config/origin", "config/overrides", "config/places",
@@ -131,7 +132,8 @@ def test_the_index_maps_files_and_does_nothing_else():
 @pytest.mark.parametrize(("shell", "may_not_import"), [
     ("sinks", {"serve", "upstream", "cli"}),  # sinks count what they are told
     ("upstream", {"serve", "cli", "lists"}),
-    ("serve", {"cli"}),
+    ("serve", {"cli", "simulate"}),
+    ("simulate", {"feeds", "serve", "sinks", "upstream", "cli", "line"}),  # it asks the core, never a running blocker
     ("feeds", {"serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
     ("lists", {"feeds", "serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
 ])  # fmt: skip

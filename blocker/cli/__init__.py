@@ -16,6 +16,7 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "run": "Serve DNS, block what is listed, count and log every attempt.",
     "check": "Validate a configuration and its lists.",
     "explain": "Say whether a name or address is blocked, and why.",
+    "simulate": "Say what new lists would have done to the queries in logs.",
     "lists": "Show, check and compile lists.",
     "config": "Show the configuration, its schema and its reference.",
     "reload": "Have the running blocker read its configuration and lists anew.",

@@ -13,10 +13,10 @@ from blocker import config, names, policy
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.clients import Clients
 from blocker.config import Config
-from blocker.errors import ArtifactError, ConfigError, NameFormatError
+from blocker.errors import ConfigError, NameFormatError
 from blocker.events import entry_id
-from blocker.lists import compile as compiling
 from blocker.lists.index import Index, Listed
+from blocker.lists.opened import opened
 from blocker.policy import Action, Policy, Rule, Verdict
 from blocker.wire.constants import AAAA, A, type_from_text
 
@@ -75,28 +75,12 @@ def commands(
     """
     found = config.load(path, overrides(lists=lists))
     with TemporaryDirectory(prefix="blocker-") as scratch:
-        index = _index(found, Path(scratch))
+        index = opened(found.lists, config.state_dir(found), Path(scratch))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
         explanation = _explain(found, index, name, client, qtype)
     click.echo(json.dumps(asdict(explanation)) if as_json else "\n".join(_lines(explanation)))
     ctx.exit(1 if explanation.verdict == "blocked" else 0)
-
-
-def _index(found: Config, scratch: Path) -> Index:
-    """Return the index that the server would use: the one it has compiled, else one compiled into `scratch`."""
-    kept = config.state_dir(found) / f"lists-{compiling.fingerprint(found.lists)}.index"
-    if kept.exists():
-        try:
-            return Index.open(kept)
-        except ArtifactError:  # damaged, or not ours to read
-            pass
-    target = scratch / "lists.index"
-    try:
-        compiling.build(compiling.gather(found.lists), target)
-    except OSError as error:
-        raise ArtifactError(f"{target}: cannot be written: {error}. Free some space, or set TMPDIR.") from error
-    return Index.open(target)
 
 
 def _explain(found: Config, index: Index, asked: str, client: _Address | None, qtype: int | None) -> Explanation:

@@ -1,0 +1,74 @@
+"""What the commands that read logs share: the options, the progress on a terminal, and the engine."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from blocker.simulate.engine import Engine
+from blocker.simulate.logs import times
+from blocker.simulate.logs.detect import Format
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_WIDE: Final = 250  # columns when the output is not a terminal: a script must not get folded lines
+_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
+_MEMORY: Final = 1024  # MiB
+
+
+def _time(_ctx: click.Context, _option: click.Parameter, text: str | None) -> str:
+    if text is None:
+        return ""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a time. Write 2026-11-23 or 2026-11-23T08:30, in UTC.") from error
+    return times.shown(when if when.tzinfo is not None else when.replace(tzinfo=UTC))
+
+
+def log_options(command: _Command) -> _Command:
+    """Add the options about logs: `against` and `more` (together the logs), `stated`, `since`, `until`, `memory`."""
+    options = (
+        click.argument("more", nargs=-1, type=_FILE, metavar="[LOG]..."),
+        click.option(
+            "--against", multiple=True, type=_FILE, required=True, metavar="LOG...", help="Query logs; plain, gz, xz."
+        ),
+        click.option("--format", "stated", type=click.Choice([each.value for each in Format if each != Format.NAMES]),
+                     help="What the logs are; not said: seen by their content."),
+        click.option("--from", "since", callback=_time, metavar="TIME", help="Only queries from then on, UTC."),
+        click.option("--to", "until", callback=_time, metavar="TIME", help="Only queries before then, UTC."),
+        click.option("--memory", type=click.IntRange(64), default=_MEMORY, show_default=True, metavar="MIB",
+                     help="Memory to work in; more goes to disk (TMPDIR)."),
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def engine(memory: int) -> Iterator[Engine]:
+    """Give an engine that shows its progress on a terminal, and nothing elsewhere. Raises EngineError."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:40}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=1.0)
+        with Engine.opened(
+            memory=memory, progress=lambda what, share: progress.update(task, description=what, completed=share)
+        ) as found:
+            yield found
+
+
+def console() -> Console:
+    """Return where results are printed."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)

@@ -1,0 +1,85 @@
+"""One side of a comparison: a configuration with its lists, asked by the very functions that the server asks."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from blocker import config, names, policy
+from blocker.clients import Clients
+from blocker.config import Config
+from blocker.errors import ConfigError, NameFormatError
+from blocker.lists.index import Index
+from blocker.lists.opened import opened
+from blocker.names import Name
+from blocker.policy import PASSTHRU, Action, Policy, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """What a log knows of the answer."""
+
+    aliases: tuple[Name, ...]
+    addresses: tuple[bytes, ...]
+
+
+NOTHING = Via((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What would serve."""
+
+    index: Index
+    clients: Clients
+
+    @classmethod
+    def open(cls, found: Config, scratch: Path) -> "Side":
+        """Return the side of the configuration `found`. Raises ConfigError, ListError, ArtifactError."""
+        index = opened(found.lists, config.state_dir(found), scratch)
+        if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
+            raise ConfigError(problems)  # the server would not serve this either
+        return cls(index, Clients(found, index.apps))
+
+    def policy_for(self, client: str, group: str) -> Policy:
+        """Return the policy of a client as a log has it; of `group` if its address was shortened or hashed."""
+        try:
+            return self.clients.policy_for(ip_address(client).packed)
+        except ValueError:
+            return self.clients.policies.get(group, self.clients.unlisted)
+
+    def verdict(self, who: Policy, qname: Name, via: Via = NOTHING) -> Verdict:
+        """Return what a client of `who` would hear: the question is decided, then what is known of the answer.
+
+        Both weigh as they do in the line of a query (line.py).
+        """
+        verdict = policy.decide(who, self.index, qname)
+        if verdict.action is not Action.PASSTHRU or via is NOTHING:
+            return verdict
+        found = policy.inspect(who, self.index, qname, via)
+        if found is PASSTHRU or (found.action is Action.PASSTHRU and verdict.monitored):
+            return verdict
+        return found
+
+
+def read_via(text: str) -> Via:
+    """Return the aliases and addresses in a log's `via`; what is neither is passed over."""
+    if not text:
+        return NOTHING
+    aliases: list[Name] = []
+    addresses: list[bytes] = []
+    for word in text.split(" "):
+        try:
+            addresses.append(ip_address(word).packed)
+        except ValueError:
+            try:
+                aliases.append(names.from_text(word))
+            except NameFormatError:
+                continue
+    return Via(tuple(aliases), tuple(addresses))
+
+
+def state(verdict: Verdict) -> str:
+    """Return `blocked`, `monitored` or `allowed`."""
+    if verdict.action is not Action.PASSTHRU:
+        return "blocked"
+    return "monitored" if verdict.monitored else "allowed"

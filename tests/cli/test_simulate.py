@@ -1,0 +1,97 @@
+"""`blocker simulate`: what it prints, and the exit status scripts rely on."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from blocker.cli import blocker
+from tests.simulate.estates import GROUPS, NEW, OLD, estate, line
+
+LOG = line("help.game.example") + line("a.new.example") + line("www.game.example") + line("far.example", "192.0.2.4")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    estate(tmp_path / "now", OLD, GROUPS)
+    estate(tmp_path / "new", NEW)
+    (tmp_path / "a.jsonl").write_text(LOG)
+    (tmp_path / "b.jsonl").write_text(line("plain.example"))
+    return tmp_path
+
+
+def run(folder, *arguments, logs=("a.jsonl",), lists="new"):
+    config = folder / "now" / "blocker.yaml"
+    wanted = ["simulate", "--config", config, "--lists", folder / lists / "lists", *arguments, "--against"]
+    return CliRunner().invoke(blocker, [*map(str, wanted), *(str(folder / log) for log in logs)])
+
+
+def test_table(folder):
+    done = run(folder)
+    assert done.exit_code == 1
+    for part in ("4 queries for 4 names by 2 clients", "Some names would be treated otherwise.", "help.game.example"):
+        assert part in done.stdout
+
+
+def test_nothing_would_change(folder):
+    done = run(folder, lists="now")
+    assert (done.exit_code, "Nothing would change" in done.stdout) == (0, True)
+    done = run(folder, logs=("b.jsonl",))
+    assert (done.exit_code, "Nothing would change" in done.stdout) == (0, True)
+
+
+def test_several_logs_after_one_option(folder):
+    assert "5 queries" in run(folder, logs=("a.jsonl", "b.jsonl")).stdout
+
+
+def test_json(folder):
+    said = json.loads(run(folder, "--json", "--limit", "1").stdout)
+    assert (said["status"], said["queries"], len(said["changes"]), said["more"]) == ("changes", 4, 1, 2)
+
+
+def test_html(folder):
+    done = run(folder, "--html", folder / "out.html")
+    assert done.exit_code == 1
+    assert "help.game.example" in (folder / "out.html").read_text()
+    assert [each.name for each in folder.iterdir() if "draft" in each.name] == []
+
+
+@pytest.mark.parametrize(("arguments", "why"), [
+    (("--html", "/none/out.html"), "cannot be written"),
+    (("--format", "dnstap"), "no query could be read"),
+    (("--from", "2030-01-01"), "no query could be read"),
+    (("--from", "yesterday"), "is not a time"),
+])  # fmt: skip
+def test_it_cannot_be_said(folder, arguments, why):
+    done = run(folder, *arguments)
+    assert (done.exit_code, why in done.stderr) == (2, True)
+
+
+def test_lists_that_would_be_refused(folder):
+    (folder / "new" / "lists" / "games.txt").write_text("a name\n")
+    done = run(folder)
+    assert (done.exit_code, "games.txt:1: " in done.stderr) == (2, True)
+
+
+def test_nothing_new_is_given(folder):
+    done = CliRunner().invoke(blocker, ["simulate", "--against", str(folder / "a.jsonl")])
+    assert (done.exit_code, "Say what is new" in done.stderr) == (2, True)
+
+
+def test_it_agrees_with_explain(folder):
+    """Each name of the log, before and after, by another command."""
+    changed = {each["qname"]: each for each in json.loads(run(folder, "--json").stdout)["changes"]}
+    for qname, client in [("help.game.example", "203.0.113.77"), ("a.new.example", "203.0.113.77"),
+                          ("www.game.example", "203.0.113.77"), ("far.example", "192.0.2.4")]:  # fmt: skip
+        verdicts = []
+        for lists in ("now", "new"):
+            wanted = ["explain", qname, "--client", client, "--json", "--config", folder / "now" / "blocker.yaml",
+                      "--lists", folder / lists / "lists"]  # fmt: skip
+            verdicts.append(json.loads(CliRunner().invoke(blocker, list(map(str, wanted))).stdout)["verdict"])
+        if qname in changed:
+            assert [
+                changed[qname]["before"].split()[0].strip(":"),
+                changed[qname]["after"].split()[0].strip(":"),
+            ] == verdicts
+        else:
+            assert verdicts[0] == verdicts[1]
