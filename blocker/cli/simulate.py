@@ -16,6 +16,7 @@ from blocker.cli.options import config_option, json_option, overrides
 from blocker.errors import LogError
 from blocker.simulate import page
 from blocker.simulate.changes import Change, Report
+from blocker.simulate.guard import guard
 from blocker.simulate.logs.detect import Format
 from blocker.simulate.replay import replay
 from blocker.simulate.sides import Side
@@ -77,7 +78,7 @@ def commands(
         engine.progress("Compiling the lists", 0.0)
         old, new = Side.open(before, engine.scratch), Side.open(after, engine.scratch)
         found = source(engine, against + more, Format(stated) if stated else None, since=since, until=until)
-        report = replay(engine, found, old, new, lambda _name: "", limit=limit or None)
+        report = replay(engine, found, old, new, guard(after.lists), limit=limit or None)
     if html is not None:
         _write(html, page.page(report))
     if as_json:

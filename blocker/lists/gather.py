@@ -121,6 +121,15 @@ def watched(lists: Lists) -> tuple[Path, ...]:
     return ((BUILT_IN,) if lists.built_in else ()) + lists.directories
 
 
+def required(lists: Lists) -> MustResolve:
+    """Return what must resolve under `lists`, without reading the lists themselves. Raises ListError."""
+    problems: list[str] = []
+    found = [path for path, _ in _paths(lists, (), problems) if path.name == must_resolve.FILE]
+    if problems:
+        raise ListError(problems)
+    return must_resolve.read(found, lists.overrides)
+
+
 def read_shared(path: Path) -> tuple[Name, ...]:
     """Return the shared parents in the file at `path`. Raises ListError."""
     document = marked.read(path)

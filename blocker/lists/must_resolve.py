@@ -63,6 +63,13 @@ class MustResolve:
             found = next((each for at, each in self.needed.items() if at != key and _is_below(at, key)), None)
         return f"would block {found}" if found else ""
 
+    def covering(self, name: Name) -> Needed | None:
+        """Return what must resolve at or above `name`, the nearest; None if nothing, or an override gives it up."""
+        uppers = [_key(upper) for upper in names.parents(name)]
+        if not self._given_up.isdisjoint(uppers):
+            return None
+        return next((found for upper in uppers if (found := self.needed.get(upper))), None)
+
     def refuses_pattern(self, pattern: Pattern) -> str:
         """Return why a block of all that fits `pattern` must not be; empty if it may."""
         found = next((each for each in self.needed.values() if pattern.matches(each.name)), None)

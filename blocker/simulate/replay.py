@@ -8,7 +8,7 @@ Nothing grows with the length of a log: what does not fit into the engine's memo
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from blocker.policy import Policy
 from blocker.simulate import changes, sources
 from blocker.simulate.changes import Change, Kind, Report, Total
 from blocker.simulate.engine import Engine, Spool
+from blocker.simulate.guard import Guard
 from blocker.simulate.sides import Side, read_via
 from blocker.simulate.sources import Source
 
@@ -31,9 +32,6 @@ _CHANGED: Final = (
     ("violates", "BOOLEAN"),
 )  # fmt: skip
 _WHO: Final = (("client", "VARCHAR"), ("grp", "VARCHAR"), ("pair", "INTEGER"))
-
-Guard = Callable[[Name], str]
-"""Returns why a name must resolve, empty if it need not."""
 
 
 @dataclass(frozen=True, slots=True)

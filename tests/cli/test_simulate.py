@@ -40,6 +40,15 @@ def test_nothing_would_change(folder):
     assert (done.exit_code, "Nothing would change" in done.stdout) == (0, True)
 
 
+def test_names_that_must_resolve(folder):
+    (folder / "new" / "lists" / "must_resolve.yaml").write_text("must_resolve:\n  - {value: new.example, why: taxes}\n")
+    (folder / "new" / "lists" / "games.txt").write_text("a.new.example\n")
+    done = run(folder)
+    assert (done.exit_code, "Do not roll this out" in done.stdout, "taxes" in done.stdout) == (3, True, True)
+    (folder / "new" / "lists" / "games.txt").write_text("new.example\n")  # refused by the lists' own rule already
+    assert (run(folder).exit_code, "taxes" in run(folder).stderr) == (2, True)
+
+
 def test_several_logs_after_one_option(folder):
     assert "5 queries" in run(folder, logs=("a.jsonl", "b.jsonl")).stdout
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from blocker import names
 from blocker.config import Lists
 from blocker.errors import ListError
 from blocker.lists import gather
@@ -123,6 +124,13 @@ def test_operators_add_to_what_must_resolve_and_override_it(tmp_path):
     given_up = lists(tmp_path, overrides=(override,))
     assert gather.gather(given_up).must.refuses(b"\0elpmaxe\7eciffo\6") == ""
     assert gather.fingerprint(given_up) != gather.fingerprint(lists(tmp_path))
+
+
+def test_what_must_resolve_is_read_without_the_lists(tmp_path):
+    (tmp_path / "games.txt").write_text("not a name\n")
+    (tmp_path / "must_resolve.yaml").write_text("must_resolve:\n  - {value: pay.gov.example, why: taxes}\n")
+    needed = gather.required(lists(tmp_path)).needed.values()
+    assert {"pay.gov.example", "canada.ca"} <= {names.to_text(each.name) for each in needed}
 
 
 def test_watched(tmp_path):

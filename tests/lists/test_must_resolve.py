@@ -74,6 +74,23 @@ def test_patterns(text, refused):
     assert bool(must().refuses_pattern(Pattern.parse(text))) is refused
 
 
+@pytest.mark.parametrize(
+    ("overridden", "text", "needed"),
+    [
+        ((), "login.gov.example", "login.gov.example"),
+        ((), "eu.login.gov.example", "login.gov.example"),
+        ((), "gov.example", None),
+        ((), "notlogin.gov.example", None),
+        (("login.gov.example",), "eu.login.gov.example", None),
+        (("eu.login.gov.example",), "eu.login.gov.example", None),
+        (("eu.login.gov.example",), "us.login.gov.example", "login.gov.example"),
+    ],
+)
+def test_what_covers_a_name(overridden, text, needed):
+    found = must(*overridden).covering(names.from_text(text))
+    assert (found and names.to_text(found.name)) == needed
+
+
 def test_suspects_are_found_among_many():
     keys = [key(f"n{number}.example.net") for number in range(1000)]
     assert must().suspects([*keys, key("gov.example"), key("co.uk")]) == {key("gov.example"), key("co.uk")}
