@@ -31,6 +31,9 @@ _CHANGED: Final = (
     ("qname", "VARCHAR"), ("via", "VARCHAR"), ("pair", "INTEGER"), ("kind", "VARCHAR"), ("app", "VARCHAR"),
     ("violates", "BOOLEAN"),
 )  # fmt: skip
+_DISTINCT: Final = """
+    SELECT qname, coalesce(via, '') AS known, sum(n)::BIGINT FROM seen WHERE is_client = 0 GROUP BY qname, known
+"""  # one log leaves empty what another does not have
 _WHO: Final = (("client", "VARCHAR"), ("grp", "VARCHAR"), ("pair", "INTEGER"))
 
 
@@ -103,7 +106,7 @@ class _Replay:
         """Read the logs once: every distinct name with its count, and every distinct client."""
         self._engine.run(
             f"""CREATE TEMP TABLE seen AS
-                SELECT qname, via, client, grp, sum(n)::BIGINT AS n, grouping(qname) AS is_client
+                SELECT qname, via, client, grp, count(*) AS n, grouping(qname) AS is_client
                 FROM ({self._source.select})
                 GROUP BY GROUPING SETS ((qname, via), (client, grp))""",  # noqa: S608 made of our own texts
             "Reading the logs",
@@ -114,7 +117,9 @@ class _Replay:
         numbers: dict[tuple[str, str], int] = {}
         target = self._engine.new_file(".tsv")
         with Spool(target) as spool:
-            for client, group in self._engine.rows("SELECT client, grp FROM seen WHERE is_client = 1"):
+            for client, group in self._engine.rows(
+                "SELECT DISTINCT client, coalesce(grp, '') FROM seen WHERE is_client = 1"
+            ):
                 if client is None or not _PRINTED.fullmatch(client) or not (group == "" or _PRINTED.fullmatch(group)):
                     continue
                 pair = Pair(self._old.policy_for(client, group), self._new.policy_for(client, group))
@@ -131,9 +136,7 @@ class _Replay:
         target = self._engine.new_file(".tsv")
         distinct = queries = 0
         with Spool(target) as spool:
-            for at, (qname, via, n) in enumerate(
-                self._engine.rows("SELECT qname, via, n FROM seen WHERE is_client = 0")
-            ):
+            for at, (qname, via, n) in enumerate(self._engine.rows(_DISTINCT)):
                 if not at % _SAY_EVERY:
                     self._engine.progress("Deciding names", at / total)
                 name = _name(qname, via)
@@ -160,9 +163,11 @@ class _Replay:
         """Read the logs again for the names that change, by whom they were asked and when."""
         self._engine.run(
             f"""CREATE TEMP TABLE hits AS
-                SELECT qname, via, client, grp, sum(n)::BIGINT AS n, min(time) AS first, max(time) AS last
-                FROM ({self._source.select}) SEMI JOIN changed USING (qname, via)
-                GROUP BY qname, via, client, grp""",  # noqa: S608
+                SELECT qname, coalesce(via, '') AS via, client, coalesce(grp, '') AS grp, n, first, last FROM (
+                    SELECT qname, via, client, grp, count(*) AS n, min(time) AS first, max(time) AS last
+                    FROM ({self._source.select}) SEMI JOIN changed USING (qname)
+                    GROUP BY qname, via, client, grp
+                )""",  # noqa: S608
             "Counting what changes",
         )
         self._engine.run(

@@ -12,14 +12,13 @@ from blocker.simulate.logs import detect, ours
 from blocker.simulate.logs.detect import Format, Packing
 from blocker.simulate.logs.record import Tally
 
-COLUMNS: Final = (("time", "VARCHAR"), ("client", "VARCHAR"), ("grp", "VARCHAR"), ("via", "VARCHAR"),
-                  ("n", "BIGINT"), ("qname", "VARCHAR"))  # fmt: skip
+COLUMNS: Final = tuple((name, "VARCHAR") for name in ("time", "client", "grp", "via", "qname"))
 _SUFFIXES: Final = {Packing.NONE: ".jsonl", Packing.GZIP: ".jsonl.gz", Packing.ZSTD: ".jsonl.zst", Packing.XZ: ".jsonl"}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What was asked, as SQL: columns time, client, grp, via, n, qname (NULL: a bad line of ours)."""
+    """What was asked, as SQL: columns time, client, grp, via, qname; NULL is nothing said, and in qname a bad line."""
 
     select: str
     ours: tuple[Path, ...]
@@ -80,6 +79,6 @@ def _spooled(engine: Engine, path: Path, found: Format, tally: Tally) -> str:
     with Spool(target) as spool:
         for batch in detect.read(path, found, tally):
             for query in batch:
-                spool.write(query.time, query.client, "", query.via, query.asked, query.qname)
+                spool.write(query.time, query.client, "", query.via, query.qname)
             engine.progress(f"Reading {path.name}: {tally.queries:,} queries", 0.0)
     return text(str(target))

@@ -10,14 +10,13 @@ _SHOWN: Final = 80  # characters of a bad line that are shown
 
 
 class Query(NamedTuple):
-    """One query, or several that do not differ in what we look at."""
+    """One query of one client."""
 
     time: str  # UTC, `2026-11-23T21:37:51.935964Z`: sorts as text; empty: the log does not say
     client: str  # as the log has it: an address, a prefix or a hash
     qname: str  # lower case, no trailing dot
     qtype: str
     via: str = ""  # aliases and addresses in the answer, parted by spaces, where the log knows them
-    asked: int = 1  # how often
 
 
 Batches = Iterator[list[Query]]

@@ -40,7 +40,7 @@ def test_a_line_as_the_server_writes_it(engine):
     said = tail("staff", names.from_text(r"od\"d.example"), 1, "udp", 0, "cache", PASSTHRU).decode()
     line = f'{{"time":"2026-11-23T21:37:51.935964Z","client":"192.0.2.5",{said}}}\n'.encode()
     assert read(engine, line) == [
-        ("2026-11-23T21:37:51.935964Z", "192.0.2.5", "staff", names.to_text(names.from_text(r"od\"d.example")), "")
+        ("2026-11-23T21:37:51.935964Z", "192.0.2.5", "staff", names.to_text(names.from_text(r"od\"d.example")), None)
     ]
 
 
