@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from blocker import config
+from blocker.cli.wording import counted
 from blocker.config import Config
 from blocker.errors import ConfigError, ListError
 from blocker.lists import check
@@ -34,10 +35,10 @@ def commands(ctx: click.Context, file: Path) -> None:
 
 def _examine(found: Config) -> tuple[list[str], list[str]]:
     """Return what there is, counted, and what is wrong beyond the file itself."""
-    counts = [_count(len(found.listen), "listener"), _count(len(found.groups), "group")]
+    counts = [counted(len(found.listen), "listener"), counted(len(found.groups), "group")]
     problems: list[str] = []
     try:
-        counts.append(_count(len(config.servers(found)), "upstream"))
+        counts.append(counted(len(config.servers(found)), "upstream"))
     except ConfigError as error:
         problems += error.problems
     try:
@@ -50,18 +51,14 @@ def _examine(found: Config) -> tuple[list[str], list[str]]:
         return counts, [*problems, *error.problems]
     problems += check.problems(sources)
     problems += config.check_apps(found, {name: app.switches for name, app in sources.apps.items()})
-    counts.append(_count(sum(app.loaded for app in sources.apps.values()), "app"))
-    counts.append(_count(_in_force(sources), "entry", "entries"))
+    counts.append(counted(sum(app.loaded for app in sources.apps.values()), "app"))
+    counts.append(counted(_in_force(sources), "entry", "entries"))
     return counts, problems
 
 
 def _in_force(sources: Sources) -> int:
     ours = sum(sources.on(each.app, entry.switch) for each in sources.lists for entry in each.entries)
     return ours + sum(len(file.keys) for file in sources.files)
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _refuse(ctx: click.Context, problems: Sequence[str]) -> NoReturn:

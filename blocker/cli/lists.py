@@ -1,8 +1,10 @@
 """`blocker lists`: what is in the lists, is it in order, and compile them by hand. Works without a running blocker."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -14,11 +16,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from blocker import config
-from blocker.cli.options import config_option, lists_option, overrides
+from blocker.cli.options import config_option, json_option, lists_option, overrides
+from blocker.cli.wording import counted
 from blocker.config import Config
 from blocker.errors import ArtifactError, ConfigError, ListError
-from blocker.lists import check, gather
+from blocker.lists import check, feed, gather
 from blocker.lists import compile as compiling
+from blocker.lists.feed import FeedFile, Rejected
 from blocker.lists.gather import App, Sources
 from blocker.lists.source import AppList, Category
 
@@ -61,8 +65,8 @@ def show(app: str | None, path: Path | None, lists: tuple[Path, ...]) -> None:
 def check_lists(ctx: click.Context, paths: tuple[Path, ...], path: Path | None, lists: tuple[Path, ...]) -> None:
     """Check the lists, and those at PATH (files or folders) beside them.
 
-    Problems, which refuse a list, go to standard error, warnings to standard output. Exit status 0: no problems,
-    1: problems.
+    Problems, which refuse a list, go to standard error; warnings, what is left out of feeds, and what
+    lists.overrides allows go to standard output. Exit status 0: no problems, 1: problems.
     """
     found = config.load(path, overrides(lists=lists))
     try:
@@ -71,13 +75,55 @@ def check_lists(ctx: click.Context, paths: tuple[Path, ...], path: Path | None, 
     except ListError as error:
         sources, problems = None, list(error.problems)
     warnings = check.warnings(sources, _today()) if sources else []
+    for override in found.lists.overrides:
+        click.echo(f"override: {override.name} may be blocked: {override.reason} ({override.by})")
+    for feed_name, rejected in sources.rejected.items() if sources else ():
+        click.echo("\n".join(_rejected(f"feed {feed_name}", rejected)))
     for problem in problems:
         click.echo(f"error: {problem}", err=True)
     for warning in warnings:
         click.echo(f"warning: {warning}")
-    entries = f"{_count(sources)} entries, " if sources else ""
-    click.echo(f"{entries}{len(problems)} problems, {len(warnings)} warnings")
+    entries = [counted(_count(sources), "entry", "entries")] if sources else []
+    click.echo(", ".join((*entries, counted(len(problems), "problem"), counted(len(warnings), "warning"))))
     ctx.exit(1 if problems else 0)
+
+
+@commands.command("try")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--format", "known", type=click.Choice(feed.FORMATS), default=feed.AUTO, show_default=True)
+@config_option
+@json_option
+@click.pass_context
+def try_list(ctx: click.Context, file: Path, known: str, path: Path | None, *, as_json: bool) -> None:
+    """Read FILE, somebody else's list, as a feed is read, and say what could be used of it.
+
+    Nothing comes into force. Exit status 0: it can be used. 1: it is no list at all.
+    """
+    must = gather.required(config.load(path).lists)
+    try:
+        read, rejected = feed.read(FeedFile(file.stem, file.stem, file, known), must)
+    except ListError as error:
+        click.echo("\n".join(error.problems), err=True)
+        ctx.exit(1)
+    if as_json:
+        said = {"format": read.format, "names": len(read.keys), "ranges": len(read.ranges), **asdict(rejected)}
+        click.echo(json.dumps(said))
+        return
+    ranges = f", {counted(len(read.ranges), 'address range')}" if read.ranges else ""
+    click.echo(f"{file}: read as {read.format}: {counted(len(read.keys), 'name')}{ranges}")
+    click.echo("\n".join(_rejected("it", rejected)))
+
+
+def _rejected(what: str, rejected: Rejected) -> Iterator[str]:
+    """Yield what people are told of a feed's lines that are no use."""
+    if not rejected.total:
+        yield f"{what}: every line could be used"
+        return
+    counts = f"{rejected.bad} malformed, {rejected.unsupported} unsupported, {rejected.refused} refused"
+    yield f"{what}: {counted(rejected.total, 'line')} left out: {counts}"
+    yield from (f"  {sample}" for sample in rejected.samples)
+    if (more := rejected.total - len(rejected.samples)) > 0:
+        yield f"  and {more} more"
 
 
 @commands.command("compile")
@@ -95,8 +141,8 @@ def compile_lists(out: Path, path: Path | None, lists: tuple[Path, ...]) -> None
     except OSError as error:
         raise ArtifactError(f"{out}: cannot be written: {error.strerror}. Choose another place.") from error
     click.echo(
-        f"{out}: {summary.apps} apps, {summary.entries} entries in force, {summary.names} names,"
-        f" {summary.octets} octets, digest {summary.digest}"
+        f"{out}: {counted(summary.apps, 'app')}, {counted(summary.entries, 'entry', 'entries')} in force,"
+        f" {counted(summary.names, 'name')}, {summary.octets} octets, digest {summary.digest}"
     )
 
 
@@ -196,4 +242,4 @@ def _print_app(console: Console, sources: Sources, app: App) -> None:
     console.print(table)
     for file in sources.files:
         if file.app == app.name:
-            console.print(escape(f"{file.file}: {len(file.keys)} names, kind {file.scope}"))
+            console.print(escape(f"{file.file}: {counted(len(file.keys), 'name')}, kind {file.scope}"))

@@ -26,7 +26,7 @@ def problems(sources: Sources) -> list[str]:
     floating = 0
     for each in sources.lists:
         for entry in each.entries:
-            if each.category is not Category.PROTOCOL and (why := _refused(entry, sources.must)):
+            if why := _refused(entry, sources.must, public=each.category is not Category.PROTOCOL):
                 found.append(f"{each.file}:{entry.line}: {entry.value!r} {why}. {_ADVICE}.")
             if isinstance(entry.target, Pattern) and entry.target.floating:
                 floating += 1
@@ -53,16 +53,20 @@ def warnings(sources: Sources, today: date) -> list[str]:
         found += _unused(each)
     for app in sources.apps:
         found += _covered(app, sources)
+    found += [
+        f"lists.overrides: {idle!r} is no public suffix, and no name that must resolve lies at or below it. Remove it."
+        for idle in sources.must.idle
+    ]
     return found
 
 
-def _refused(entry: Entry, must: MustResolve) -> str:
+def _refused(entry: Entry, must: MustResolve, *, public: bool) -> str:
     """Return why the entry must not be in force; empty if it may."""
     if entry.allow:
         return ""
     if isinstance(entry.target, bytes):
         itself, below = entry.scope is not Scope.BELOW, entry.scope is not Scope.EXACT
-        return must.refuses(key_of(entry.target), itself=itself, below=below)
+        return must.refuses(key_of(entry.target), itself=itself, below=below, public=public)
     return must.refuses_pattern(entry.target) if isinstance(entry.target, Pattern) else ""
 
 
@@ -129,7 +133,8 @@ def _covered(app: str, sources: Sources) -> Iterator[str]:
                 yield f"{each.file}:{entry.line}: {entry.value!r} is covered by {above}. Remove it, or say why not."
     for file in sources.files:
         if file.app == app and not file.feed and (twice := len(file.keys) - len(set(file.keys))):
-            yield f"{file.file}:1: {twice} names are listed more than once; that does no harm."
+            said = "1 name is" if twice == 1 else f"{twice} names are"
+            yield f"{file.file}:1: {said} listed more than once; that does no harm."
 
 
 def _above(name: Name, seen: dict[tuple[bytes, bool, str], str], allowed: set[bytes]) -> str:

@@ -94,7 +94,9 @@ def parse(written: bytes, file: FeedFile, must: MustResolve) -> tuple[NamesFile,
         *draft.problems,
         *draft.refusals,
     ]
-    found = NamesFile(str(file.path), file.app, scope, draft.keys, draft.rows, tuple(draft.ranges), feed=file.name)
+    found = NamesFile(
+        str(file.path), file.app, scope, draft.keys, draft.rows, tuple(draft.ranges), feed=file.name, format=known
+    )
     rejected = Rejected(
         draft.bad_lines, draft.unsupported_lines, draft.refused_lines, tuple(dict.fromkeys(samples))[:MAX_PROBLEMS]
     )

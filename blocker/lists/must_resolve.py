@@ -38,8 +38,14 @@ class MustResolve:
 
     def __init__(self, needed: Iterable[Needed] = (), overrides: Iterable[Override] = ()) -> None:
         """`overrides` give up names at or below theirs, and public suffixes of just their name."""
-        given_up = {names.from_text(each.name)[::-1] for each in overrides}
-        held = [each for each in needed if not any(_key(upper) in given_up for upper in names.parents(each.name))]
+        given_up = {_key(names.from_text(each.name)) for each in overrides}
+        held: list[Needed] = []
+        used: set[bytes] = {key for key in given_up if suffixes.load().is_refused(key[::-1])}
+        for each in needed:
+            lifted = given_up.intersection(map(_key, names.parents(each.name)))
+            used |= lifted
+            held += [] if lifted else [each]
+        self.idle = tuple(sorted(names.to_text(key[::-1]) for key in given_up - used))  # overrides of nothing
         self.needed: Mapping[bytes, Needed] = MappingProxyType({_key(each.name): each for each in held})
         above = {_key(upper): each for each in held for upper in names.parents(each.name)}
         self._above: Mapping[bytes, Needed] = MappingProxyType({**above, **self.needed})
@@ -52,9 +58,12 @@ class MustResolve:
         # A set against a list loops in C; the other way round would make a set of a million first.
         return wide | set(self._keys.intersection(keys))
 
-    def refuses(self, key: bytes, *, itself: bool = True, below: bool = True) -> str:
-        """Return why a block at `key` must not be; empty if it may. `itself`, `below`: what it would block."""
-        if below and key not in self._given_up and suffixes.load().is_refused(key[::-1]):
+    def refuses(self, key: bytes, *, itself: bool = True, below: bool = True, public: bool = True) -> str:
+        """Return why a block at `key` must not be; empty if it may.
+
+        `itself`, `below`: what it would block. `public`: whether public suffixes are refused too.
+        """
+        if public and below and key not in self._given_up and suffixes.load().is_refused(key[::-1]):
             return "is a public suffix or lies above one, so it would block everybody below it"
         found = self._above.get(key)
         if found is None or (not below and found.name != key[::-1]):

@@ -22,6 +22,7 @@ from blocker.errors import ArtifactError, ConfigError
 from blocker.events import Basis
 from blocker.lists import compile as lists
 from blocker.lists.index import Index
+from blocker.sinks import oplog
 
 _KEPT: Final = 2  # generations and indexes kept on disk beside the current one
 _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
@@ -104,6 +105,8 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     """
     began = time.monotonic()
     config = configuration.load(path, overrides)
+    for each in config.lists.overrides:
+        oplog.get("lists").warning("may be blocked by override", name=each.name, reason=each.reason, by=each.by)
     servers = configuration.servers(config)
     folder = configuration.state_dir(config)
     index_path, index = compiled(config, folder)

@@ -73,13 +73,45 @@ OFF = "switches:\n  s: {default: false, about: x}\n"
             {"a.yaml": app("value: a.example, kind: suffix, switch: s", "value: b.a.example, kind: suffix", more=OFF)},
             [],
         ),
-        ({"a.txt": "a.example\na.example\nb.example\n"}, ["a.txt:1: 1 names are listed more than once"]),
+        ({"a.txt": "a.example\na.example\nb.example\n"}, ["a.txt:1: 1 name is listed more than once"]),
     ],
 )  # fmt: skip
 def test_warnings(tmp_path, files, warnings):
     found = check.warnings(sources(tmp_path, files), TODAY)
     assert len(found) == len(warnings)
     assert all(said.startswith(f"{tmp_path}/{wanted}") for said, wanted in zip(found, warnings, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({"a.yaml": app("value: canada.ca, kind: suffix")}, "a.yaml:3: 'canada.ca' would block canada.ca, which must"),
+        ({"a.yaml": app("value: canada.ca, kind: exact")}, "a.yaml:3: 'canada.ca' would block canada.ca"),
+        ({"a.yaml": app('value: "login.microsoft*.com", kind: pattern')}, "a.yaml:3: 'login.microsoft*.com' would "),
+        ({"a.yaml": app("value: windowsupdate.com, kind: below")}, "a.yaml:3: 'windowsupdate.com' would block "),
+        ({"a.txt": "a.example\npush.apple.com\n"}, "a.txt:2: 'push.apple.com' would block "),
+        ({"a.hosts": "0.0.0.0 apple.com\n"}, "a.hosts:1: 'apple.com' would block apple.com"),
+        ({"a.yaml": app("value: canada.ca, kind: suffix, action: allow")}, ""),
+        ({"a.yaml": app("value: x.canada.ca, kind: suffix")}, ""),  # below it is another name
+        ({"a.hosts": "0.0.0.0 ca\n"}, ""),
+        (  # standards may ask for a public suffix, but not for these
+            {"a.yaml": app("value: canada.ca, kind: suffix", more="category: protocol\n")},
+            "a.yaml:4: 'canada.ca' would block canada.ca",
+        ),
+    ],
+)  # fmt: skip
+def test_what_must_resolve(tmp_path, files, problem):
+    found = check.problems(sources(tmp_path, files))
+    assert [said.startswith(f"{tmp_path}/{problem}") for said in found] == [True] * bool(problem)
+
+
+def test_overrides_are_told_where_they_change_nothing(tmp_path):
+    (tmp_path / "a.txt").write_text("canada.ca\n")
+    override = [{"name": name, "reason": "decided", "by": "an officer"} for name in ("canada.ca", "elsewhere.example")]
+    found = gather(Lists(built_in=False, directories=(tmp_path,), overrides=override))
+    assert check.problems(found) == []
+    (warning,) = check.warnings(found, TODAY)
+    assert warning.startswith("lists.overrides: 'elsewhere.example' is no public suffix")
 
 
 def test_the_lists_that_ship_are_in_order():

@@ -91,6 +91,11 @@ def test_what_covers_a_name(overridden, text, needed):
     assert (found and names.to_text(found.name)) == needed
 
 
+def test_overrides_of_nothing():
+    overrides = ("gov.example", "co.uk", "www.gov.example", "elsewhere.example")
+    assert must(*overrides).idle == ("elsewhere.example", "www.gov.example")
+
+
 def test_suspects_are_found_among_many():
     keys = [key(f"n{number}.example.net") for number in range(1000)]
     assert must().suspects([*keys, key("gov.example"), key("co.uk")]) == {key("gov.example"), key("co.uk")}

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from blocker import names
 from blocker.errors import ArtifactError, ConfigError, ListError
@@ -43,6 +44,18 @@ def test_what_is_prepared_can_be_opened(overrides):
     assert said_of(opened, "help.banned.example") is Action.PASSTHRU
     assert said_of(opened, "www.example") is Action.PASSTHRU
     assert opened.cache_limits(4).size == opened.cache_limits(1).size // 4
+
+
+def test_overrides_are_in_the_operators_log_at_each_load(overrides, tmp_path):
+    config = tmp_path / "blocker.yaml"
+    config.write_text("lists: {overrides: [{name: canada.ca, reason: a drill, by: the minister}]}\n")
+    for number in (1, 2):
+        with capture_logs() as told:
+            generation.prepare(config, overrides, number)
+        (said,) = told
+        assert (said["log_level"], said["name"], said["reason"], said["by"]) == (
+            "warning", "canada.ca", "a drill", "the minister",
+        )  # fmt: skip
 
 
 def test_what_is_to_be_watched(overrides, tmp_path):

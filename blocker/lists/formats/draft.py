@@ -40,6 +40,7 @@ class NamesFile:
     rows: "array[int]"
     ranges: tuple[Entry, ...] = ()
     feed: str = ""  # the feed's name in the configuration; empty: a file of the operator's
+    format: str = ""  # how a feed was read, as stated or found out
 
 
 class Draft:
