@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from blocker import config
+from blocker.cli import feeds
 from blocker.cli.wording import counted
 from blocker.config import Config
 from blocker.errors import ConfigError, ListError
@@ -46,12 +47,14 @@ def _examine(found: Config) -> tuple[list[str], list[str]]:
     except ConfigError as error:
         problems += error.problems
     try:
-        sources = gather(found.lists)
+        sources = gather(found.lists, feeds=feeds.in_force(found))
     except ListError as error:
         return counts, [*problems, *error.problems]
     problems += check.problems(sources)
     problems += config.check_apps(found, {name: app.switches for name, app in sources.apps.items()})
     counts.append(counted(sum(app.loaded for app in sources.apps.values()), "app"))
+    if found.feeds:
+        counts.append(counted(len(found.feeds), "feed"))
     counts.append(counted(_in_force(sources), "entry", "entries"))
     return counts, problems
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from blocker import config
+from blocker.cli import feeds
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.cli.wording import counted
 from blocker.config import Config
@@ -70,7 +71,7 @@ def check_lists(ctx: click.Context, paths: tuple[Path, ...], path: Path | None, 
     """
     found = config.load(path, overrides(lists=lists))
     try:
-        sources = gather.gather(found.lists, paths)
+        sources = gather.gather(found.lists, paths, feeds.in_force(found))
         problems = [*check.problems(sources), *config.check_apps(found, _switches(sources))]
     except ListError as error:
         sources, problems = None, list(error.problems)
@@ -148,7 +149,7 @@ def compile_lists(out: Path, path: Path | None, lists: tuple[Path, ...]) -> None
 
 def _sources(found: Config) -> Sources:
     """Return the lists that `found` names, if it names only apps and switches that there are."""
-    sources = gather.gather(found.lists)
+    sources = gather.gather(found.lists, feeds=feeds.in_force(found))
     if problems := config.check_apps(found, _switches(sources)):
         raise ConfigError(problems)
     return sources

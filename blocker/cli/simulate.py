@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from blocker import config
-from blocker.cli import replaying
+from blocker.cli import feeds, replaying
 from blocker.cli.options import config_option, json_option, overrides
 from blocker.errors import LogError
 from blocker.simulate import page
@@ -76,7 +76,7 @@ def commands(
     after = config.load(new_config if new_config is not None else path, overrides(lists=lists))
     with replaying.engine(memory) as engine:
         engine.progress("Compiling the lists", 0.0)
-        old, new = Side.open(before, engine.scratch), Side.open(after, engine.scratch)
+        old, new = (Side.open(each, engine.scratch, feeds.in_force(each)) for each in (before, after))
         found = source(engine, against + more, Format(stated) if stated else None, since=since, until=until)
         report = replay(engine, found, old, new, guard(after.lists), limit=limit or None)
     if html is not None:

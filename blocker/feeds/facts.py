@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from blocker.errors import FeedError
 
+LARGEST: Final = 65536  # octets of a file of facts
 _VERSION: Final = 1  # of the file's form
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -88,6 +89,8 @@ def to_json(facts: Facts) -> bytes:
 
 def from_json(content: bytes) -> Facts:
     """Return the facts that `to_json` wrote. Raises FeedError if `content` is anything else."""
+    if len(content) > LARGEST:
+        raise FeedError("too large")
     try:
         said = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -47,7 +47,8 @@ class Update:
 def judge(in_force: int | None, update: Update, limits: Limits) -> Ruling:
     """Say what becomes of `update` where `in_force` names are in force; None: none ever were."""
     if not update.entries:
-        return Ruling(Course.REFUSE, f"it holds no names ({update.bad} lines are none). Look at what the source sends.")
+        why = f"it holds no names that may be blocked ({update.bad} lines are none). Look at what the source sends."
+        return Ruling(Course.REFUSE, why)
     if update.bad > update.entries:
         why = f"{update.bad} lines are no names against {update.entries} that are. Check the feed's format and URL."
         return Ruling(Course.REFUSE, why)

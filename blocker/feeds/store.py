@@ -21,10 +21,9 @@ from typing import Final
 
 from blocker.errors import FeedError
 from blocker.feeds import facts as form
-from blocker.feeds.facts import Edition, Facts
+from blocker.feeds.facts import LARGEST, Edition, Facts
 
 FACTS: Final = "facts.json"
-_LARGEST: Final = 65536  # octets of facts
 _NAMED: Final = 32  # hexadecimal digits of a file's name: 128 bits of its content's digest
 
 
@@ -59,18 +58,23 @@ class Store:
         return self.folder / f".draft-{os.getpid()}"
 
     def facts(self) -> Facts:
-        """Return what is known; where the facts are damaged, what the editions themselves tell."""
+        """Return what is known; where the facts are damaged, what the editions themselves tell. Raises FeedError."""
+        return self._facts()[0]
+
+    def _facts(self) -> tuple[Facts, str]:
+        """Return the facts, and what is wrong with their file."""
         try:
             with (self.folder / FACTS).open("rb") as file:
-                content = file.read(_LARGEST + 1)
+                content = file.read(LARGEST + 1)
         except FileNotFoundError:
-            return Facts()
+            return Facts(), ""
         except OSError as error:
             raise FeedError(f"{self.folder / FACTS}: cannot be read: {error.strerror}. Check its owner.") from error
         try:
-            return form.from_json(content)
+            return form.from_json(content), ""
         except FeedError as error:
-            return Facts(in_force=self._survivor(), error=f"{self.folder / FACTS} was damaged: {error}")
+            why = f"{self.folder / FACTS} was damaged: {error}"
+            return Facts(in_force=self._survivor(), error=why), why
 
     def path(self, edition: Edition, *, held: bool = False) -> Path:
         """Return the file of `edition`."""
@@ -124,7 +128,10 @@ class Store:
 
     def heal(self) -> str:
         """Set aside a damaged edition in force, so that it is fetched anew; return what was found, empty: nothing."""
-        facts = self.facts()
+        facts, why = self._facts()
+        if why:
+            self.save(facts)
+            return f"{why}. What is on disk was looked through for the newest whole edition"
         edition = facts.in_force
         if edition is None or digest_of(self.path(edition)) == edition.sha256:
             return ""

@@ -10,7 +10,7 @@ import selectors
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 _PAUSE: Final = 0.5  # seconds before one that died is replaced: no haste, no tight loop
 
@@ -22,6 +22,7 @@ class Companion:
     name: str
     main: Callable[[socket.socket], int]  # its body, given its end of the channel; returns its exit status
     keep: tuple[socket.socket, ...] = ()  # listening sockets that it needs
+    wanted: Callable[[Mapping[str, Any]], bool] = lambda _generation: True  # by what is in force; it ends by itself
     pid: int = 0
     channel: socket.socket | None = None
     start_at: float = 0.0  # monotonic seconds before which it is not started

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,10 @@ from blocker.clients import Clients
 from blocker.config import Config, Endpoint
 from blocker.errors import ArtifactError, ConfigError
 from blocker.events import Basis
+from blocker.feeds import files
+from blocker.feeds.store import FACTS, Store
 from blocker.lists import compile as lists
+from blocker.lists.feed import FeedFile
 from blocker.lists.index import Index
 from blocker.sinks import oplog
 
@@ -101,7 +104,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     """Read configuration and lists, compile what is not compiled yet, and describe generation `number` in a file.
 
     Returns what the supervisor must know of it: `path`, and for the metrics `digest`, `compiled`, `apps`,
-    `watch`. Raises BlockerError, and then nothing has changed that anybody serves from.
+    `watch`, `feeds`. Raises BlockerError, and then nothing has changed that anybody serves from.
     """
     began = time.monotonic()
     config = configuration.load(path, overrides)
@@ -109,7 +112,10 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         oplog.get("lists").warning("may be blocked by override", name=each.name, reason=each.reason, by=each.by)
     servers = configuration.servers(config)
     folder = configuration.state_dir(config)
-    index_path, index = compiled(config, folder)
+    feeds, warnings = files.in_force(config.feeds, folder)
+    for warning in warnings:
+        oplog.get("lists").warning(warning)
+    index_path, index = compiled(config, folder, feeds)
     switches = {app: info.switches for app, info in index.apps.items()}
     if problems := configuration.check_apps(config, switches):
         raise ConfigError(problems)
@@ -131,23 +137,27 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "compiled": index.compiled,
         "apps": {app: {"entries": info.entries, "title": info.title} for app, info in index.apps.items()},
         "watch": [str(each) for each in lists.watched(config.lists)] + ([str(path)] if path else []),
+        "feeds": {
+            feed.name: {"facts": str(Store(folder, feed.name).folder / FACTS), "interval": feed.interval}
+            for feed in config.feeds
+        },
         "duration": time.monotonic() - began,
     }
 
 
-def compiled(config: Config, folder: Path) -> tuple[Path, Index]:
-    """Return the index of the lists that `config` names, in `folder`; compiled now unless it stands there already.
+def compiled(config: Config, folder: Path, feeds: Sequence[FeedFile] = ()) -> tuple[Path, Index]:
+    """Return the index of the lists that `config` names and of `feeds`; compiled now unless it stands in `folder`.
 
     Raises ListError when a list is refused, ArtifactError when the index cannot be written.
     """
-    target = folder / f"lists-{lists.fingerprint(config.lists)}.index"
+    target = folder / f"lists-{lists.fingerprint(config.lists, feeds)}.index"
     if target.exists():
         try:
             return target, Index.open(target)
         except ArtifactError:  # damaged on disk: compile it again
             target.unlink(missing_ok=True)
     try:
-        lists.build(lists.gather(config.lists), target)
+        lists.build(lists.gather(config.lists, feeds=feeds), target)
     except OSError as error:
         raise _unwritable(target, error) from error
     return target, Index.open(target)

@@ -1,7 +1,7 @@
 """Who runs, and who is replaced. Holds the sockets, no threads, and serves nothing itself.
 
     supervisor --fork--> worker 0..N-1   DNS
-               --fork--> companions      control (HTTP, logs, control socket)
+               --fork--> companions      control (HTTP, logs, control socket), feeds (fetches lists)
                --fork--> preparer        reads configuration and lists, compiles; lives for seconds
 
 Signal handlers only set a flag; the loop does the work. A reload changes nothing until the preparer has
@@ -26,7 +26,7 @@ import setproctitle
 
 from blocker import config as configuration
 from blocker.config import Config
-from blocker.serve import control, preparer, sockets, worker
+from blocker.serve import control, fetcher, preparer, sockets, worker
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
@@ -74,6 +74,7 @@ class Supervisor:
         shares = sockets.handed_over(handed, count) if handed else sockets.bind(config.listen, count)
         control_path = configuration.control_socket(config)
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
+        self._companions.append(Companion("feeds", fetcher.run, wanted=lambda generation: bool(generation["feeds"])))
         sockets.drop_privileges(config.process, [folder, control_path])
         privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
         self._slots.extend(Slot(number, Region(), share) for number, share in enumerate(shares))
@@ -83,7 +84,8 @@ class Supervisor:
             gc.collect()
             gc.freeze()  # what is there now is shared with the children: let no collection copy its pages
             for companion in self._companions:
-                self._start_companion(companion)
+                if companion.wanted(self._reloads.current):
+                    self._start_companion(companion)
             for slot in self._slots:
                 self._start(slot)
             while not (self._stopping and self._gone()):
@@ -109,7 +111,7 @@ class Supervisor:
                 if not slot.pid and now >= slot.start_at:
                     self._start(slot)
             for companion in self._companions:
-                if not companion.pid and now >= companion.start_at:
+                if not companion.pid and now >= companion.start_at and companion.wanted(self._reloads.current):
                     self._start_companion(companion)
         elif now >= self._stop_by:
             for slot in self._slots:
@@ -249,7 +251,7 @@ class Supervisor:
                 if companion.pid == pid:
                     companion.died(time.monotonic())
                     companion.hang_up(self._selector)
-                    if not self._stopping:
+                    if not self._stopping and companion.wanted(self._reloads.current):
                         self._log.error("process died; starting another", process=companion.name, status=code)
 
     def _died(self, slot: Slot, code: int) -> None:

@@ -1,5 +1,6 @@
 """One side of a comparison: a configuration with its lists, asked by the very functions that the server asks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -8,6 +9,7 @@ from blocker import config, names, policy
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import ConfigError, NameFormatError
+from blocker.lists.feed import FeedFile
 from blocker.lists.index import Index
 from blocker.lists.opened import opened
 from blocker.names import Name
@@ -33,9 +35,12 @@ class Side:
     clients: Clients
 
     @classmethod
-    def open(cls, found: Config, scratch: Path) -> "Side":
-        """Return the side of the configuration `found`. Raises ConfigError, ListError, ArtifactError."""
-        index = opened(found.lists, config.state_dir(found), scratch)
+    def open(cls, found: Config, scratch: Path, feeds: Sequence[FeedFile] = ()) -> "Side":
+        """Return the side of the configuration `found` with the copies of its `feeds`.
+
+        Raises ConfigError, ListError, ArtifactError.
+        """
+        index = opened(found.lists, config.state_dir(found), scratch, feeds)
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
         return cls(index, Clients(found, index.apps))

@@ -14,6 +14,14 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """One configured feed."""
+
+    facts: str  # the file in which its state is kept
+    interval: int  # seconds between two fetches
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is in force, and how the attempts to change it went; replaced as a whole, so that readers need no lock."""
 
@@ -22,6 +30,7 @@ class Facts:
     policy: str = ""  # digest of the configuration that verdicts depend on
     compiled: float = 0.0  # unix time
     apps: Mapping[str, App] = field(default_factory=dict)
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
     succeeded: int = 0  # reloads
     refused: int = 0  # reloads
@@ -44,6 +53,7 @@ class Facts:
             policy=str(event["policy"]),
             compiled=float(event["compiled"]),
             apps={app: App(int(said["entries"]), str(said["title"])) for app, said in event["apps"].items()},
+            feeds={feed: Feed(str(said["facts"]), int(said["interval"])) for feed, said in event["feeds"].items()},
             paths=tuple(str(path) for path in event["watch"]),
             succeeded=int(reloads["succeeded"]),
             refused=int(reloads["refused"]),

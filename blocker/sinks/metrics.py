@@ -22,7 +22,7 @@ from prometheus_client.core import (
 import blocker
 from blocker import events
 from blocker.events import ENDINGS, Labels
-from blocker.sinks import upstreams, workers
+from blocker.sinks import feeds, upstreams, workers
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
 from blocker.sinks.workers import Worker
@@ -57,11 +57,13 @@ class Collector:
         regions: Sequence[Region],
         facts: Callable[[], Facts],
         clock: Callable[[], int] = time.monotonic_ns,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """Look at `regions`; `clock` tells monotonic nanoseconds."""
+        """Look at `regions`; `clock` tells monotonic nanoseconds, `wall` unix seconds."""
         self._regions = regions
         self._facts = facts
         self._clock = clock
+        self._wall = wall
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
@@ -83,6 +85,7 @@ class Collector:
         if facts.generation:
             yield from _lists(facts)
             yield from _reloads(facts)
+            yield from feeds.collect(facts.feeds, self._wall())
         yield from _workers(workers.look(self._regions, self._clock()))
         yield _build()
 

@@ -167,6 +167,10 @@ def test_damaged_facts_do_not_unblock(had, damage):
     assert in_force(had) == OLD  # and not what was held
     assert "was damaged" in facts.error
     assert facts.in_force.source == ""  # nothing to send as a validator
+    with had.lock():
+        assert "was damaged" in had.heal()
+        assert had.heal() == ""
+    assert in_force(had) == OLD
 
 
 def test_facts_that_cannot_be_read(had, monkeypatch):

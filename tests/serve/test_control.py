@@ -29,6 +29,7 @@ def generation(number: int = 1, **said: object) -> dict[str, object]:
         "policy": f"policy-{number}",
         "compiled": 1700000000.0,
         "apps": {"tiktok": {"entries": 12, "title": "TikTok"}},
+        "feeds": {},
         "watch": [],
         "duration": 0.25,
         "problems": [],

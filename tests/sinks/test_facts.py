@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocker.sinks.facts import App, Facts
+from blocker.sinks.facts import App, Facts, Feed
 
 EVENT = {
     "event": "generation",
@@ -11,6 +11,7 @@ EVENT = {
     "policy": "fed",
     "compiled": 100.0,
     "apps": {"tiktok": {"entries": 12, "title": "TikTok"}},
+    "feeds": {"threats": {"facts": "/var/lib/blocker/feeds/threats/facts.json", "interval": 3600}},
     "watch": ["/etc/blocker.yaml"],
     "duration": 0.5,
     "problems": [],
@@ -31,6 +32,7 @@ def test_an_event_tells_what_is_in_force_and_how_reloads_went() -> None:
     facts = after({})
     assert (facts.generation, facts.digest, facts.policy, facts.compiled) == (7, "abc", "fed", 100.0)
     assert facts.apps == {"tiktok": App(12, "TikTok")}
+    assert facts.feeds == {"threats": Feed("/var/lib/blocker/feeds/threats/facts.json", 3600)}
     assert facts.paths == ("/etc/blocker.yaml",)
     assert (facts.succeeded, facts.refused, facts.last_success) == (3, 1, 200.0)
 
@@ -47,7 +49,14 @@ def test_a_refusal_says_why_until_the_next_success() -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [{}, {**EVENT, "number": "x"}, {**EVENT, "apps": []}, {**EVENT, "apps": {"a": 1}}, {**EVENT, "compiled": None}],
+    [
+        {},
+        {**EVENT, "number": "x"},
+        {**EVENT, "apps": []},
+        {**EVENT, "apps": {"a": 1}},
+        {**EVENT, "compiled": None},
+        {**EVENT, "feeds": {"a": {}}},
+    ],
 )
 def test_nonsense_is_refused(event: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):

@@ -1,0 +1,37 @@
+"""Which files of feeds are compiled: for each feed that has one, the edition in force, if it is whole."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from blocker.config import Feed
+from blocker.errors import FeedError
+from blocker.feeds.store import Store
+from blocker.lists.feed import FeedFile
+
+
+def in_force(feeds: Iterable[Feed], state: Path) -> tuple[tuple[FeedFile, ...], tuple[str, ...]]:
+    """Return the files to compile, and what an operator should hear of feeds that have none or not their newest.
+
+    Changes nothing on disk: a damaged edition is set aside by whoever fetches it anew.
+    """
+    files: list[FeedFile] = []
+    warnings: list[str] = []
+    for feed in feeds:
+        store = Store(state, feed.name)
+        try:
+            facts = store.facts()
+        except FeedError as error:
+            warnings.append(f"feed {feed.name} is absent: {error}")
+            continue
+        edition = store.intact(facts)
+        if edition is not None:
+            files.append(FeedFile(feed.name, feed.app, store.path(edition), feed.format))
+        if edition != facts.in_force:
+            rest = "its former edition serves" if edition else "none of its names are blocked"
+            warnings.append(f"feed {feed.name}: its copy on disk is damaged; {rest} until it is fetched anew.")
+        elif edition is None:
+            warnings.append(
+                f"feed {feed.name} was never fetched: none of its names are blocked yet."
+                f" See `blocker lists update {feed.name}`."
+            )
+    return tuple(files), tuple(warnings)

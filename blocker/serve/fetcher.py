@@ -1,0 +1,159 @@
+"""The process that fetches feeds: on schedule, beside DNS, which goes on whatever happens here.
+
+Hears from the supervisor what is configured, and asks it for a reload when something new was published. What
+it needs to fetch is imported here alone, so that no other process carries it.
+"""
+
+import json
+import random
+import secrets
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import setproctitle
+
+from blocker import config as configuration
+from blocker.config import Config, Feed
+from blocker.errors import ArtifactError, FeedError
+from blocker.serve import priority
+from blocker.serve.link import Link, Message
+from blocker.sinks import oplog
+
+if TYPE_CHECKING:
+    from blocker.feeds.update import Result
+
+_RELOAD: Final = 120.0  # seconds to wait for the supervisor
+_NAP: Final = 30.0  # seconds between looks at the clock, which may be set
+
+
+def run(supervisor: socket.socket) -> int:
+    """Be the process: the body of a forked child. Returns its exit status."""
+    setproctitle.setproctitle("blocker: feeds")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
+    priority.give_way()  # reading a million names must not take the workers' time
+    return Fetcher(supervisor).serve()
+
+
+class Fetcher:
+    """Keeps the feeds of the newest generation up to date, from a thread of its own."""
+
+    def __init__(self, supervisor: socket.socket) -> None:
+        """Talk with the supervisor at the other end of `supervisor`."""
+        self._link = Link(supervisor)
+        self._log = oplog.get("feeds")
+        self._config: Config | None = None
+        self._changed = threading.Event()
+        self._salt = secrets.token_hex(8)  # so that not all nodes retry at the same moment
+
+    def serve(self) -> int:
+        """Serve until the supervisor says stop, is gone, or configures no feeds any more."""
+        threading.Thread(target=self._run, name="feeds", daemon=True).start()
+        for event in self._link.events():
+            if event["event"] == "stop":
+                break
+            if event["event"] == "generation" and not self._adopt(event):
+                break
+        return 0
+
+    def _adopt(self, event: Message) -> bool:
+        """Take over the configuration of a generation; return whether it has feeds."""
+        try:
+            config = configured(Path(str(event["path"])))
+        except ArtifactError as error:
+            self._log.error("the new configuration cannot be read; the former schedule goes on", why=str(error))
+            return True
+        self._config = config
+        self._changed.set()
+        return bool(config.feeds)
+
+    def _run(self) -> None:
+        while True:
+            changed = self._changed.wait(self._nap())
+            self._changed.clear()
+            try:
+                if changed:
+                    self._heal()
+                self._round()
+            except Exception as error:  # noqa: BLE001 the next round may do better; the process must not fall silent
+                self._log.error("a bug of ours while fetching", exc_info=error)
+
+    def _nap(self) -> float:
+        """Return the seconds until something is due, at most _NAP."""
+        config = self._config
+        if config is None:
+            return _NAP
+        now = time.time()
+        return min([_NAP, *(max(1.0, self._due(feed, config, now) - now) for feed in config.feeds)])
+
+    def _round(self) -> None:
+        """Fetch what is due, and have it put in force."""
+        from blocker.feeds.update import State, update
+
+        config = self._config
+        published: list[str] = []
+        for feed in config.feeds if config else ():
+            assert config is not None
+            now = time.time()
+            if self._due(feed, config, now) <= now:
+                result = update(feed, config, configuration.state_dir(config), now)
+                self._say(result)
+                if result.state is State.PUBLISHED:
+                    published.append(feed.name)
+        if published:
+            reply = self._link.reload(_RELOAD)
+            if not reply.get("ok"):
+                why = "; ".join(map(str, reply.get("problems", ())))
+                self._log.error("fetched feeds are not in force", feeds=", ".join(published), why=why)
+
+    def _heal(self) -> None:
+        """Set aside copies that were damaged on disk: they are due at once."""
+        from blocker.feeds.store import Store
+
+        config = self._config
+        for feed in config.feeds if config else ():
+            assert config is not None
+            store = Store(configuration.state_dir(config), feed.name)
+            try:
+                with store.lock():
+                    if found := store.heal():
+                        self._log.error(found, feed=feed.name)
+            except FeedError as error:
+                self._log.error("the feed's folder cannot be used", feed=feed.name, why=str(error))
+
+    def _due(self, feed: Feed, config: Config, now: float) -> float:
+        from blocker.feeds import schedule
+        from blocker.feeds.store import Store
+
+        try:
+            facts = Store(configuration.state_dir(config), feed.name).facts()
+        except FeedError:
+            return now + _NAP  # said by _heal; somebody has to mend the folder
+        chance = random.Random(f"{self._salt} {feed.name} {facts.tried}").random()  # noqa: S311 spreads load, hides nothing
+        return schedule.due(feed, facts, now, chance)
+
+    def _say(self, result: "Result") -> None:
+        from blocker.feeds.update import State
+
+        said = {"feed": result.feed, "before": result.before, "after": result.after}
+        match result.state:
+            case State.PUBLISHED:
+                self._log.info("feed published", **said, rejected=result.rejected.total)
+            case State.HELD:
+                how = f"blocker lists diff {result.feed} {result.feed}:held, then blocker lists update --accept"
+                self._log.error("feed held for a person", **said, why=result.why, next=f"{how} {result.feed}")
+            case State.FAILED:
+                self._log.error("feed not updated; the edition in force stays", feed=result.feed, why=result.why)
+            case State.UNCHANGED:
+                self._log.debug("feed unchanged", feed=result.feed)
+
+
+def configured(path: Path) -> Config:
+    """Return the configuration of the generation that the file at `path` describes. Raises ArtifactError."""
+    try:
+        return Config.model_validate(json.loads(path.read_bytes())["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
