@@ -17,7 +17,7 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "check": "Validate a configuration and its lists.",
     "explain": "Say whether a name or address is blocked, and why.",
     "simulate": "Say what new lists would have done to the queries in logs.",
-    "lists": "Show, check and compile lists.",
+    "lists": "Show, check, compile, update and compare lists.",
     "config": "Show the configuration, its schema and its reference.",
     "reload": "Have the running blocker read its configuration and lists anew.",
     "status": "Show how the running blocker does.",

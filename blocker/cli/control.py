@@ -12,10 +12,14 @@ from blocker.errors import BlockerError
 _LONGEST: Final = 1 << 20  # octets of a reply: far more than any status is long
 
 
+class NotRunningError(BlockerError):
+    """Nobody listens at the control socket."""
+
+
 def ask(control: Path, command: str, timeout: float) -> dict[str, Any]:
     """Return what the blocker listening at `control` replies to `command` within `timeout` seconds.
 
-    Raises BlockerError when nobody listens there, or the reply is none.
+    Raises NotRunningError when nobody listens there, BlockerError when the reply is none.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -24,7 +28,7 @@ def ask(control: Path, command: str, timeout: float) -> dict[str, Any]:
             connection.sendall(json.dumps({"command": command}).encode() + b"\n")
             line = connection.makefile("rb").readline(_LONGEST)
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise BlockerError(
+        raise NotRunningError(
             f"{control}: no blocker listens there. Start it (`blocker run`) or name its configuration (--config)."
         ) from error
     except PermissionError as error:

@@ -17,6 +17,8 @@ from rich.table import Table
 
 from blocker import config
 from blocker.cli import feeds
+from blocker.cli.lists_diff import diff
+from blocker.cli.lists_update import update
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.cli.wording import counted
 from blocker.config import Config
@@ -39,7 +41,11 @@ _STEPS: Final = {  # as compile.build names them; reading comes before
 
 @click.group("lists")
 def commands() -> None:
-    """Show, check and compile lists."""
+    """Show, check, compile, update and compare lists."""
+
+
+commands.add_command(update)
+commands.add_command(diff)
 
 
 @commands.command("show")

@@ -13,8 +13,8 @@ from blocker.feeds.facts import Edition, Facts
 from blocker.feeds.fetch import Fetched, Progress, fetch, shown, source_of
 from blocker.feeds.guard import Course, Limits
 from blocker.feeds.store import Store, digest_of
+from blocker.lists import contents, gather
 from blocker.lists import feed as reading
-from blocker.lists import gather
 from blocker.lists.feed import FeedFile, Rejected
 from blocker.lists.formats import NamesFile
 from blocker.lists.must_resolve import MustResolve
@@ -192,9 +192,8 @@ def _compared(store: Store, feed: Feed, facts: Facts, found: NamesFile, must: Mu
         before, _ = _read(store.path(edition), feed, must)
     except FeedError:  # it was read once: the feed's format was changed in the configuration
         return None, 0
-    lost = len(set(before.keys).difference(found.keys))
-    lost += len({each.value for each in before.ranges}.difference(each.value for each in found.ranges))
-    return _entries(before), lost
+    # A name that has become an exception, or covers less than before, is lost too.
+    return _entries(before), len(contents.of_names(before) - contents.of_names(found))
 
 
 def _entries(found: NamesFile) -> int:

@@ -7,7 +7,7 @@ not hold an object per entry: rules are built when a name hits, and a bounded nu
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -123,6 +123,25 @@ class Index:
             for matching in self._matching(name, self._prefixes(name[::-1]), floating=True)
             for each, where in matching
         )
+
+    def walk(self) -> Iterator[tuple[str, bytes, int, str]]:
+        """Yield every entry in force: its app, its key, its flags, and what is written there where that is no name.
+
+        A range of addresses has no key; a pattern has its tail's, or none.
+        """
+        for key in self._trie.keys():  # noqa: SIM118 a trie, not a dict
+            key_id = self._trie.key_id(key)
+            for each in self._rows[self._first[key_id] : self._first[key_id + 1]]:
+                if not each & row.DISABLED:
+                    yield self._walked(each, key)
+        ranges = {each for some in self._held.values() for held in some for each in held}
+        for each in sorted(ranges | {each for each, _ in self._floating if not each & row.DISABLED}):
+            yield self._walked(each, b"")
+
+    def _walked(self, each: int, key: bytes) -> tuple[str, bytes, int, str]:
+        file, number, flags = row.unpack(each)
+        named = key and not flags & row.PATTERN
+        return self._files[file][1], key, flags, "" if named else self._detail(number)["value"]
 
     def _matching(self, name: Name, keys: list[bytes], *, floating: bool) -> Iterable[list[tuple[int, Name]]]:
         """Yield the rows that match `name`, each with the name that it is listed under."""
