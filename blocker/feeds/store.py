@@ -166,8 +166,8 @@ class Store:
 
     def _give(self, path: Path) -> None:
         """Let the file belong to whom the state folder belongs to: root's command must not lock the service out."""
-        if os.geteuid() == 0:
-            owner = self._state.stat()
+        owner = self._state.stat()
+        if os.geteuid() == 0 and owner.st_uid != 0:
             os.chown(path, owner.st_uid, owner.st_gid)
 
     def _unwritable(self, error: OSError) -> FeedError:

@@ -23,9 +23,16 @@ class Companion:
     main: Callable[[socket.socket], int]  # its body, given its end of the channel; returns its exit status
     keep: tuple[socket.socket, ...] = ()  # listening sockets that it needs
     wanted: Callable[[Mapping[str, Any]], bool] = lambda _generation: True  # by what is in force; it ends by itself
+    late: bool = False  # it may ask for a reload by itself, and none must come before every worker serves
     pid: int = 0
     channel: socket.socket | None = None
     start_at: float = 0.0  # monotonic seconds before which it is not started
+
+    def due(self, now: float, generation: Mapping[str, Any], *, ready: bool) -> bool:
+        """Tell whether it is to be started now; `ready`: every worker serves, or did."""
+        if self.pid or now < self.start_at or (self.late and not ready):
+            return False
+        return self.wanted(generation)
 
     def died(self, now: float) -> None:
         """Take note that it is dead: another may start soon."""

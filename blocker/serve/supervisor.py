@@ -74,7 +74,7 @@ class Supervisor:
         shares = sockets.handed_over(handed, count) if handed else sockets.bind(config.listen, count)
         control_path = configuration.control_socket(config)
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
-        self._companions.append(Companion("feeds", fetcher.run, wanted=lambda generation: bool(generation["feeds"])))
+        self._companions.append(_feeds())
         sockets.drop_privileges(config.process, [folder, control_path])
         privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
         self._slots.extend(Slot(number, Region(), share) for number, share in enumerate(shares))
@@ -83,9 +83,7 @@ class Supervisor:
             self._reloads.first()
             gc.collect()
             gc.freeze()  # what is there now is shared with the children: let no collection copy its pages
-            for companion in self._companions:
-                if companion.wanted(self._reloads.current):
-                    self._start_companion(companion)
+            self._start_companions(time.monotonic())
             for slot in self._slots:
                 self._start(slot)
             while not (self._stopping and self._gone()):
@@ -110,9 +108,7 @@ class Supervisor:
             for slot in self._slots:
                 if not slot.pid and now >= slot.start_at:
                     self._start(slot)
-            for companion in self._companions:
-                if not companion.pid and now >= companion.start_at and companion.wanted(self._reloads.current):
-                    self._start_companion(companion)
+            self._start_companions(now)
         elif now >= self._stop_by:
             for slot in self._slots:
                 slot.kill(signal.SIGKILL)
@@ -190,6 +186,11 @@ class Supervisor:
             lambda channel: control.run([slot.region for slot in self._slots], config, channel, http, listener),
             (listener, *([http] if http else [])),
         )
+
+    def _start_companions(self, now: float) -> None:
+        for companion in self._companions:
+            if companion.due(now, self._reloads.current, ready=self._ready):
+                self._start_companion(companion)
 
     def _start_companion(self, companion: Companion) -> None:
         try:
@@ -331,6 +332,11 @@ class Supervisor:
             companion.hang_up(self._selector)
         elif not self._stopping and json.loads(message).get("command") == "reload":
             self._reloads.begin(companion.tell)
+
+
+def _feeds() -> Companion:
+    """Return the companion that fetches lists, which there is while any feed is configured."""
+    return Companion("feeds", fetcher.run, wanted=lambda generation: bool(generation["feeds"]), late=True)
 
 
 def _fork() -> int:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import dns.message
 import dns.query
 import dns.rcode
 import pytest
+
+from tests.feeds.server import HOST, Authority, Publisher
+from tests.feeds.test_bootstrap import Resolver
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
@@ -78,7 +82,22 @@ def ports() -> tuple[int, int]:
 
 
 @pytest.fixture
-def confined(tmp_path: Path, ports: tuple[int, int]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def feed(tmp_path: Path) -> Iterator[str]:
+    """Serve a list over HTTPS under a name that only a resolver of the test knows; return the configuration for it."""
+    authority, resolver = Authority(tmp_path), Resolver()
+    publisher = Publisher(authority.chain(HOST))
+    publisher.pages["/list"] = b"fetched.example\n"
+    resolver.records[HOST, "A"] = ["127.0.0.1"]
+    yield (
+        f"fetch: {{resolvers: ['{resolver.end}'], ca_file: {authority.file}}}\n"
+        f"feeds: [{{name: threats, app: threats, url: '{publisher.url('/list', HOST)}'}}]\n"
+    )
+    publisher.close()
+    resolver.close()
+
+
+@pytest.fixture
+def confined(tmp_path: Path, ports: tuple[int, int], feed: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Start the product within the service's system call rules, as systemd would, and wait until it is ready."""
     dns_port, http_port = ports
     (tmp_path / "lists").mkdir()
@@ -90,6 +109,7 @@ def confined(tmp_path: Path, ports: tuple[int, int]) -> Iterator[tuple[subproces
         "lists: {directories: [lists]}\n"
         f"log: {{attempts: {tmp_path}/attempts.jsonl}}\n"
         f"process: {{workers: 2, state_dir: {tmp_path}/state}}\n"
+        f"{feed}"
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
@@ -117,13 +137,18 @@ def command(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_the_product_lives_within_the_rules(confined: tuple[subprocess.Popen[bytes], int], tmp_path: Path) -> None:
-    """Everything it does in its life: answer over UDP and TCP, ask upstream, log, reload, replace a worker, stop."""
+    """All it does in its life: answer over UDP and TCP, ask upstream, log, fetch, reload, replace a worker, stop."""
     process, port = confined
     blocked = dns.message.make_query("www.own.example", "A")
     for ask in (dns.query.udp, dns.query.tcp):
         assert ask(blocked, "127.0.0.1", port=port, timeout=START).answer[0][0].address == "0.0.0.0"
     said = dns.query.udp(dns.message.make_query("example.org", "A"), "127.0.0.1", port=port, timeout=START)
     assert said.rcode() == dns.rcode.SERVFAIL  # nobody listens upstream
+    fetched = dns.message.make_query("www.fetched.example", "A")
+    deadline = time.monotonic() + START / 4
+    while not dns.query.udp(fetched, "127.0.0.1", port=port, timeout=START).answer:
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+        time.sleep(0.05)
     assert command(tmp_path, "reload").returncode == 0
     state = json.loads(command(tmp_path, "status", "--json").stdout)
     os.kill(state["workers"][0]["pid"], signal.SIGKILL)

@@ -354,3 +354,16 @@ def test_without_a_first_generation_there_is_no_start(rig, monkeypatch):
     with pytest.raises(ProblemsError) as found:
         rig.reloads.first()
     assert found.value.problems == ("one", "two")
+
+
+@pytest.mark.parametrize(("companion", "ready", "due"), [
+    ({}, False, True),
+    ({"pid": 7}, True, False),  # it runs
+    ({"start_at": NOW + 1}, True, False),  # it has just died
+    ({"late": True}, False, False),  # it could ask for a reload before the workers serve
+    ({"late": True}, True, True),
+    ({"wanted": lambda generation: bool(generation["feeds"])}, True, False),
+])  # fmt: skip
+def test_when_a_companion_is_started(companion, ready, due):
+    made = Companion("some", lambda _channel: 0, **companion)
+    assert made.due(NOW, {"feeds": {}}, ready=ready) is due
