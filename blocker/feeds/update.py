@@ -8,13 +8,13 @@ from typing import Final
 
 from blocker.config import Config, Feed
 from blocker.errors import FeedError, ListError
-from blocker.feeds import guard
+from blocker.feeds import compare, guard
 from blocker.feeds.facts import Edition, Facts
 from blocker.feeds.fetch import Fetched, Progress, fetch, shown, source_of
 from blocker.feeds.guard import Course, Limits
 from blocker.feeds.store import Store, digest_of
-from blocker.lists import contents, gather
 from blocker.lists import feed as reading
+from blocker.lists import gather
 from blocker.lists.feed import FeedFile, Rejected
 from blocker.lists.formats import NamesFile
 from blocker.lists.must_resolve import MustResolve
@@ -99,10 +99,12 @@ def admit(
             store.save(facts.returned(_renewed(facts.in_force, feed, got), now))
         store.draft.unlink(missing_ok=True)
         return _ended(feed, facts, State.UNCHANGED)
+    before = _before(store, feed, facts)
+    lines = compare.gone(before.path, store.draft) if before else b""
     found, rejected = _read(store.draft, feed, must)
     rejected = replace(rejected, samples=_renamed(rejected.samples, store.draft, feed))
     entries = _entries(found)
-    in_force, lost = _compared(store, feed, facts, found, must)
+    in_force, lost = _compared(before, lines, found, facts, must)
     ruling = guard.judge(in_force, guard.Update(entries, rejected.bad, lost), Limits(feed.shrink, feed.growth))
     if ruling.course is Course.REFUSE:
         raise FeedError(f"{shown(feed.url)}: {ruling.why}")
@@ -183,17 +185,23 @@ def _renamed(problems: Iterable[str], path: Path, feed: Feed) -> tuple[str, ...]
     return tuple(problem.replace(str(path), feed.name) for problem in problems)[:_SAMPLES]
 
 
-def _compared(store: Store, feed: Feed, facts: Facts, found: NamesFile, must: MustResolve) -> tuple[int | None, int]:
-    """Return how many entries are in force, None if none ever were, and how many of them `found` no longer has."""
+def _before(store: Store, feed: Feed, facts: Facts) -> FeedFile | None:
+    """Return the file that is in force, if there is a whole one."""
     edition = store.intact(facts)
-    if edition is None:
+    return FeedFile(feed.name, feed.app, store.path(edition), feed.format) if edition else None
+
+
+def _compared(
+    before: FeedFile | None, lines: bytes, found: NamesFile, facts: Facts, must: MustResolve
+) -> tuple[int | None, int]:
+    """Return how many entries are in force, None if none are, and how many of them `found` no longer has."""
+    if before is None:
         return None, 0
     try:
-        before, _ = _read(store.path(edition), feed, must)
-    except FeedError:  # it was read once: the feed's format was changed in the configuration
+        entries = _known_entries(facts) or _entries(reading.read(before, must)[0])
+        return entries, compare.lost(before, lines, found, must)
+    except ListError:  # it was read once: the feed's format was changed in the configuration
         return None, 0
-    # A name that has become an exception, or covers less than before, is lost too.
-    return _entries(before), len(contents.of_names(before) - contents.of_names(found))
 
 
 def _entries(found: NamesFile) -> int:

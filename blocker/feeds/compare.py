@@ -1,0 +1,67 @@
+"""What would an update no longer block that is blocked now? Counted for the guard.
+
+A million names compared entry by entry take seconds and half a gigabyte. Almost always all but a few lines stay as
+they are, so lines are compared first, and only those that went away are read.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from blocker.errors import ListError
+from blocker.lists import feed as reading
+from blocker.lists import row
+from blocker.lists.feed import AUTO, FeedFile
+from blocker.lists.formats import NamesFile, detect
+from blocker.lists.must_resolve import MustResolve
+
+_HEAD: Final = 65536  # octets that tell a format
+_BY_LINES: Final = frozenset(
+    {"domains", "hosts", "wildcard", "adblock", "dnsmasq"}
+)  # no line changes another's meaning
+_REACH: Final = row.EXACT | row.BELOW
+
+
+def gone(before: Path, after: Path) -> bytes:
+    """Return the lines of the file `before` that the file `after` has nowhere. Raises OSError."""
+    with after.open("rb") as file:
+        there = set(map(hash, file))  # of 64 bits and salted: nobody can make two lines alike
+    with before.open("rb") as file:
+        return b"".join(line for line in file if hash(line) not in there)
+
+
+def lost(before: FeedFile, lines: bytes, found: NamesFile, must: MustResolve) -> int:
+    """Return how many names `before` blocks and `found` does not; `lines` are those of `before` that went away.
+
+    A name that has become an exception is lost too. Raises ListError when `before` is no list any more.
+    """
+    allowed = {key for key, each in zip(found.keys, found.rows, strict=True) if each & row.ALLOW}
+    if found.format not in _BY_LINES or allowed.intersection(_keys(found)) or _format(before) != found.format:
+        names, _ = reading.read(before, must)
+    elif not lines:
+        return 0
+    else:
+        try:
+            names, _ = reading.parse(lines, FeedFile(before.name, before.app, before.path, found.format), must)
+        except ListError:  # comments alone, or lines that were of no use before either
+            return 0
+    wanted = set(_blocks(names))
+    wanted.difference_update(pair for pair in _blocks(found) if pair[0] not in allowed)
+    return len(wanted) + len({each.value for each in names.ranges} - {each.value for each in found.ranges})
+
+
+def _blocks(names: NamesFile) -> Iterator[tuple[bytes, int]]:
+    """Yield what is blocked: keys, and what of each; one after the other, so that no million is held twice."""
+    return ((key, each & _REACH) for key, each in zip(names.keys, names.rows, strict=True) if not each & row.ALLOW)
+
+
+def _keys(names: NamesFile) -> Iterator[bytes]:
+    return (key for key, _ in _blocks(names))
+
+
+def _format(file: FeedFile) -> str:
+    """Return how `file` is read."""
+    if file.format != AUTO:
+        return file.format
+    with file.path.open("rb") as content:
+        return detect.detect(content.read(_HEAD))
