@@ -16,7 +16,7 @@ def in_force(found: Config) -> tuple[FeedFile, ...]:
     """Return the feeds' files that are in force; what is wrong with the others goes to standard error."""
     if not found.feeds:
         return ()
-    there, warnings = files.in_force(found.feeds, config.state_dir(found))
+    there, warnings = files.in_force(found, config.state_dir(found))
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     return there

@@ -1,22 +1,22 @@
-"""Which files of feeds are compiled: for each feed that has one, the edition in force, if it is whole."""
+"""Which files of other people's lists are compiled, by the server and by every command: the one place that says so."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from blocker.config import Feed
+from blocker.config import Config
 from blocker.errors import FeedError
 from blocker.feeds.store import Store
 from blocker.lists.feed import FeedFile
 
 
-def in_force(feeds: Iterable[Feed], state: Path) -> tuple[tuple[FeedFile, ...], tuple[str, ...]]:
+def in_force(config: Config, state: Path) -> tuple[tuple[FeedFile, ...], tuple[str, ...]]:
     """Return the files to compile, and what an operator should hear of feeds that have none or not their newest.
 
+    `state` is the state folder.
     Changes nothing on disk: a damaged edition is set aside by whoever fetches it anew.
     """
     files: list[FeedFile] = []
     warnings: list[str] = []
-    for feed in feeds:
+    for feed in config.feeds:
         store = Store(state, feed.name)
         try:
             facts = store.facts()

@@ -29,7 +29,16 @@ from blocker.sinks import oplog
 
 _KEPT: Final = 2  # generations and indexes kept on disk beside the current one
 _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
-_NOT_POLICY: Final = ("listen", "cache", "log", "metrics", "limits", "process")  # sections that no verdict depends on
+_NOT_POLICY: Final = (
+    "listen",
+    "cache",
+    "log",
+    "metrics",
+    "limits",
+    "process",
+    "feeds",
+    "fetch",
+)  # sections that no verdict depends on
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         oplog.get("lists").warning("may be blocked by override", name=each.name, reason=each.reason, by=each.by)
     servers = configuration.servers(config)
     folder = configuration.state_dir(config)
-    feeds, warnings = files.in_force(config.feeds, folder)
+    feeds, warnings = files.in_force(config, folder)
     for warning in warnings:
         oplog.get("lists").warning(warning)
     index_path, index = compiled(config, folder, feeds)

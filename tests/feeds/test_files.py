@@ -2,12 +2,13 @@
 
 import pytest
 
-from blocker.config import Feed
+from blocker.config import Config, Feed
 from blocker.feeds import files
 from blocker.feeds.store import FACTS, Store
 from tests.feeds.test_store import NEW, OLD, publish
 
 FEED = Feed(name="threats", app="games", url="file:///srv/threats", format="domains")
+CONFIG = Config(feeds=(FEED,))
 
 
 @pytest.fixture
@@ -16,14 +17,14 @@ def store(tmp_path):
 
 
 def found(tmp_path):
-    there, warnings = files.in_force([FEED], tmp_path)
+    there, warnings = files.in_force(CONFIG, tmp_path)
     return [file.path.read_bytes() for file in there], warnings
 
 
 def test_in_force(tmp_path, store):
     with store.lock():
         publish(store, OLD)
-    (file,), warnings = files.in_force([FEED], tmp_path)
+    (file,), warnings = files.in_force(CONFIG, tmp_path)
     assert (file.name, file.app, file.format, file.path.read_bytes(), warnings) == (
         "threats",
         "games",
