@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from blocker import names
@@ -15,6 +16,13 @@ from blocker.serve import generation
 from blocker.serve.generation import Generation
 
 LIST = "banned.example\n@@help.banned.example\n"
+
+
+@pytest.fixture(autouse=True)
+def no_log_setting_is_left():
+    """`capture_logs` leaves structlog configured as if the product had done so; other tests' logs would go astray."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
