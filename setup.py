@@ -10,7 +10,7 @@ import sys
 from setuptools import Extension, setup
 
 COMPILED = (
-    "names", "errors", "policy", "answer", "cache", "events", "fast", "line",
+    "names", "errors", "policy", "structured", "answer", "cache", "events", "fast", "line",
     "clients", "lists/row", "lists/pattern", "lists/index", "sinks/region",
     "wire/constants", "wire/query", "wire/response", "wire/ech",
     "upstream/exchange", "upstream/pool", "upstream/entropy", "upstream/ports", "upstream/resolver",

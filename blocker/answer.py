@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
-from blocker import names
+from blocker import names, structured
 from blocker.policy import Action, Rule, Verdict
+from blocker.structured import NOBODY, Operator
 from blocker.wire.constants import (
     AAAA,
     AD,
@@ -67,15 +68,22 @@ class Wording:
     contact: str = ""
     version: str = ""  # for CHAOS version.bind; empty: refused
     keepalive: int = 100  # units of 100 ms a TCP connection may idle (RFC 7828 §3.1)
+    operator: Operator = NOBODY  # for structured errors
 
 
 LOOPBACK: Final = Wording(sinkhole_v4=(bytes((127, 0, 0, 1)),), sinkhole_v6=(bytes(15) + b"\1",))
 
 
 def addresses(query: Query, verdict: Verdict, wording: Wording) -> Sequence[bytes]:
-    """Return the addresses that the answer to a blocked query holds (4 or 16 octets); none: it is negative."""
+    """Return the addresses that the answer to a blocked query holds (4 or 16 octets); none: it is negative.
+
+    Who can read a structured error is not led to a sinkhole: the error says it better, and a client does not show
+    it beside an answer that looks like one.
+    """
     action = verdict.action
     if action is not Action.SINKHOLE and action is not Action.LOOPBACK:
+        return ()
+    if query.structured and _is_structured(query, verdict, wording):
         return ()
     chosen = LOOPBACK if action is Action.LOOPBACK else wording
     return chosen.sinkhole_v4 if query.qtype == A else chosen.sinkhole_v6 if query.qtype == AAAA else ()
@@ -90,17 +98,21 @@ def blocked(query: Query, verdict: Verdict, wording: Wording, limit: int) -> byt
     rule = verdict.rule
     # Special names and canaries are no ban: saying that they are blocked would send people to the wrong office.
     options = b""
-    if rule is not None and not rule.quiet:
+    ttl = wording.ttl
+    if query.structured and _is_structured(query, verdict, wording):
+        ttl = min(ttl, structured.MAX_TTL)
+        options = _structured_error(query, verdict, wording, limit)
+    elif rule is not None and not rule.quiet:
         options = extended_error(wording.ede, _why(rule, wording.contact))
     if action is Action.REFUSED:
         return _assemble(query, RA | Rcode.REFUSED, (0, 0, 0), b"", options, limit, wording)
     if given := addresses(query, verdict, wording):
         records = b"".join(
-            _RECORD.pack(_QNAME, query.qtype, query.qclass, wording.ttl, len(address)) + address for address in given
+            _RECORD.pack(_QNAME, query.qtype, query.qclass, ttl, len(address)) + address for address in given
         )
         return _assemble(query, RA, (len(given), 0, 0), records, options, limit, wording)
     rcode = Rcode.NXDOMAIN if action is Action.NXDOMAIN else Rcode.NOERROR
-    return _assemble(query, RA | rcode, (0, 1, 0), _soa(query.qclass, wording.ttl), options, limit, wording)
+    return _assemble(query, RA | rcode, (0, 1, 0), _soa(query.qclass, ttl), options, limit, wording)
 
 
 def failed(query: Query, rcode: int, limit: int, wording: Wording, options: bytes = b"") -> bytes:
@@ -168,6 +180,20 @@ def extended_error(code: Ede, text: str) -> bytes:
     """Return an extended DNS error as an EDNS option on the wire (RFC 8914 §2); the text is cut to 200 octets."""
     said = text.encode()[:_MAX_TEXT].decode(errors="ignore").encode()
     return _OPTION.pack(OPTION_EDE, 2 + len(said)) + code.to_bytes(2) + said
+
+
+def _is_structured(query: Query, verdict: Verdict, wording: Wording) -> bool:
+    """Tell whether the answer to a blocked query carries a structured error."""
+    rule = verdict.rule
+    return query.structured and rule is not None and not rule.quiet and structured.applies(wording.ede)
+
+
+def _structured_error(query: Query, verdict: Verdict, wording: Wording, limit: int) -> bytes:
+    """Return the extended error, its text no longer than what leaves the answer whole."""
+    assert verdict.rule is not None
+    taken = query.question_end + len(_soa(query.qclass, 0)) + _OPT.size + 2 * _OPTION.size + 4  # keepalive, code
+    said = structured.text(wording.operator, wording.ede, _why(verdict.rule, ""), limit - taken)
+    return _OPTION.pack(OPTION_EDE, 2 + len(said)) + wording.ede.to_bytes(2) + said
 
 
 def _why(rule: Rule, contact: str) -> str:

@@ -1,7 +1,10 @@
 """Every answer that we compose, read back by dnspython and dnslib: id, spelling, size, extended errors."""
 
+import json
+from dataclasses import replace
 from itertools import product
 
+import dns.edns
 import dns.message
 import pytest
 from hypothesis import given
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 
 from blocker import answer
 from blocker.answer import Wording
+from blocker.structured import Operator
 from blocker.wire.constants import MAX_TCP, OUR_UDP_SIZE, Ede, Rcode
 from blocker.wire.ech import without_ech
 from blocker.wire.query import parse_query
@@ -63,6 +67,75 @@ def test_the_extended_error_is_the_operators_choice(word, number):
     wording = Wording(ede=answer.BLOCK_EDE[word], contact="call 5000")
     got = heard(answer.blocked(parse_query(ask(NAME)), verdict("nxdomain"), wording, OUR_UDP_SIZE))
     assert (got.ede, got.text) == ([number], "TikTok: banned on government devices [ca-1] call 5000")
+
+
+SDE = dns.edns.GenericOption(26, b"")
+OFFICE = Wording(
+    sinkhole_v4=(b"\xc0\0\2\1",),
+    ttl=300,
+    contact="call 5000",
+    operator=Operator(("mailto:a@b.example",), "Office", "en"),
+)
+WHY = "TikTok: banned on government devices [ca-1]"
+STRUCTURED = {"c": ["mailto:a@b.example"], "j": WHY, "s": 5, "o": "Office", "l": "en"}
+
+
+def blocked(action="sinkhole", options=(SDE,), wording=OFFICE, rule=None, limit=OUR_UDP_SIZE, **more):
+    said = verdict(action, rule) if rule else verdict(action)
+    return heard(answer.blocked(parse_query(ask(NAME, options=options, **more)), said, wording, limit))
+
+
+@pytest.mark.parametrize(
+    ("action", "rcode", "authority"),
+    [("sinkhole", "NOERROR", 1), ("nodata", "NOERROR", 1), ("nxdomain", "NXDOMAIN", 1), ("refused", "REFUSED", 0)],
+)
+@pytest.mark.parametrize("qtype", ["A", "AAAA", "HTTPS"])
+def test_who_asks_for_structure_hears_it_and_no_forged_address(action, rcode, authority, qtype):
+    got = blocked(action, qtype=qtype)
+    assert (got.rcode, got.answer, len(got.authority)) == (rcode, [], authority)
+    assert got.ede == [15]
+    assert json.loads(got.text) == STRUCTURED
+    assert all(str(record).split()[1] == "60" for record in got.authority)  # the draft asks for short TTLs
+
+
+@pytest.mark.parametrize(
+    "options", [(), (COOKIE,), (dns.edns.GenericOption(26, b"x"),), (dns.edns.GenericOption(27, b""),)]
+)
+def test_who_does_not_ask_for_structure_hears_a_sentence(options):
+    got = blocked(options=options)
+    assert [str(record) for record in got.answer] == lines(f"{NAME} 300 A 192.0.2.1")
+    assert got.text == WHY + " call 5000"
+
+
+@pytest.mark.parametrize(
+    ("wording", "rule"),
+    [
+        (replace(OFFICE, ede=Ede.PROHIBITED), None),  # no client reads structure behind that code
+        (OFFICE, rule("canary.example", quiet=True)),  # no ban: nothing to explain
+    ],
+)
+def test_where_structure_does_not_apply_nothing_changes(wording, rule):
+    with_option, without = blocked(wording=wording, rule=rule), blocked(wording=wording, rule=rule, options=())
+    assert (with_option.answer, with_option.text) == (without.answer, without.text)
+
+
+@pytest.mark.parametrize(("code", "number"), [("filtered", 17), ("censored", 16)])
+def test_sub_errors_go_with_blocked_alone(code, number):
+    got = blocked(wording=replace(OFFICE, ede=answer.BLOCK_EDE[code]))
+    assert got.ede == [number]
+    assert "s" not in json.loads(got.text)
+
+
+@pytest.mark.parametrize("limit", range(100, 700, 25))
+@pytest.mark.parametrize("options", [(SDE,), (SDE, KEEPALIVE)])
+def test_structure_never_costs_the_answer(limit, options):
+    wording = replace(OFFICE, operator=Operator(("mailto:" + "a" * 60 + "@b.example",) * 3, "ж" * 80, "en"))
+    query = parse_query(ask(NAME, options=options))
+    wire = answer.blocked(query, verdict("nxdomain"), wording, limit)
+    plain = answer.blocked(parse_query(ask(NAME, options=())), verdict("nxdomain"), Wording(), 1232)
+    assert len(wire) <= limit
+    if limit >= len(plain) - len(WHY):
+        assert "TC" not in heard(wire).flags
 
 
 RESPONSES = {

@@ -112,6 +112,17 @@ GROUP = "groups:\n  - name: staff\n    clients: [10.0.0.0/8]\n"
         ("upstream: {timeout: 2s}", ["1: upstream.timeout: must be a number (got '2s')"]),
         ("process: {workers: true}", ["1: process.workers: must be a number (got true)"]),
         ("lists: {watch: perhaps}", ["1: lists.watch: must be true or false (got 'perhaps')"]),
+        (
+            "answers: {contacts: ['https://x.example']}",
+            [
+                "1: answers.contacts.0: 'https://x.example' is not a contact for machines;"
+                " write mailto:dns@office.example or tel:+1-613-555-0100"
+            ],
+        ),
+        (
+            "answers: {language: english!}",
+            ["1: answers.language: 'english!' is not a language tag; write en, fr-CA or zh-Hant (RFC 5646)"],
+        ),
         ("answers: {contact: 5}", ["1: answers.contact: must be text; put it in quotes if it is meant so (got 5)"]),
         (f"answers: {{version: {'x' * 101}}}", [
             f"1: answers.version: must be at most 100 characters long (got '{'x' * 56}...)"]),

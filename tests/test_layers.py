@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "blocker").rglob("*.py"))
 
 CORE = {
-    "names", "errors", "policy", "clients", "answer", "cache", "fast", "events", "line", "lists.pattern",
+    "names", "errors", "policy", "clients", "structured", "answer", "cache", "fast", "events", "line", "lists.pattern",
     "feeds.facts", "feeds.guard", "feeds.schedule",
     "upstream.exchange", "upstream.pool", "wire.constants", "wire.ech", "wire.query", "wire.response",
 }  # fmt: skip
@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "policy": {"names"},
     "config": {"errors", "names", "policy", "lists.marked"},
     "clients": {"config", "names", "policy"},
-    "answer": {"names", "policy", "wire"},
+    "structured": {"wire"},
+    "answer": {"names", "policy", "structured", "wire"},
     "cache": {"answer", "wire"},
     "fast": {"policy"},
     "events": {"names", "policy", "wire"},

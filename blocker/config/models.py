@@ -19,10 +19,12 @@ from blocker.config.values import (
     AddressV6,
     AppId,
     BlockAction,
+    ContactUri,
     Destination,
     Endpoint,
     FilePath,
     GroupName,
+    LanguageTag,
     Listening,
     Network,
     Server,
@@ -115,6 +117,14 @@ class Answers(Section):
     """The extended error of blocked answers: 15, 16, 17 or 18 (RFC 8914 §4)."""
     contact: str = Field(default="", max_length=100)
     """Appended to the extended error's text: whom to ask."""
+    contacts: tuple[ContactUri, ...] = Field(default=(), max_length=3)
+    """Whom to ask, as `mailto:` or `tel:`, in the structured errors of clients that ask for them."""
+    organisation: str = Field(default="", max_length=80)
+    """Who blocks, in structured errors."""
+    language: LanguageTag = "en"
+    """The language of `organisation` and of the lists' reasons, in structured errors (RFC 5646)."""
+    policy_of: Literal["network", "dns"] = "network"
+    """Whose policy it is, in structured errors: the local network's operator, or only this DNS service's."""
     version: str = Field(default="", max_length=100)
     """The answer to CHAOS `version.bind`; empty: REFUSED."""
 

@@ -31,6 +31,8 @@ _FORMATS = {
     "path": "path",
     "app": "app",
     "url": "URL",
+    "uri": "`mailto:` or `tel:` URI",
+    "language": "language tag",
     "time": "time of day",
     "time zone": "time zone",
     "sha256": "SHA-256",

@@ -4,6 +4,7 @@ Each type says in its own words what is wrong with a text and how to write it. A
 follows `file:line: path:` in what the operator sees.
 """
 
+import re
 from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -21,6 +22,9 @@ Where = tuple[str | int, ...]
 """A place in the file: keys and list positions, from the top."""
 
 _SHORT_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
+_CONTACT: Final = re.compile(r"mailto:[A-Za-z0-9.!#$&'*+/=?^_`{|}~%-]+@[A-Za-z0-9.-]+|tel:\+?[0-9][0-9().-]*")
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_MAX_CONTACT: Final = 100  # characters
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
@@ -133,6 +137,23 @@ def zone(value: object) -> str:
     return names.to_text(names.from_text(text))
 
 
+def contact_uri(value: object) -> str:
+    """Return the contact written as `value`, a `mailto:` or `tel:` URI. Raises ValueError."""
+    text = _text(value, "a contact")
+    if len(text) > _MAX_CONTACT or not _CONTACT.fullmatch(text):
+        how = "write mailto:dns@office.example or tel:+1-613-555-0100"
+        raise ValueError(f"{text!r} is not a contact for machines; {how}")
+    return text
+
+
+def language_tag(value: object) -> str:
+    """Return the language written as `value`. Raises ValueError."""
+    text = _text(value, "a language")
+    if not _LANGUAGE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a language tag; write en, fr-CA or zh-Hant (RFC 5646)")
+    return text
+
+
 def file_path(value: object, info: ValidationInfo) -> Path:
     """Return the path `value`; a relative one starts at the folder of the file that it is written in.
 
@@ -180,6 +201,8 @@ Listening = Annotated[Endpoint, PlainValidator(endpoint), PlainSerializer(str), 
 Server = Annotated[Endpoint, PlainValidator(server), PlainSerializer(str), _written("address[:port]")]
 Zone = Annotated[str, PlainValidator(zone), _written("domain")]
 FilePath = Annotated[Path, PlainValidator(file_path), PlainSerializer(str), _written("path")]
+LanguageTag = Annotated[str, PlainValidator(language_tag), _written("language")]
+ContactUri = Annotated[str, PlainValidator(contact_uri), _written("uri")]
 Destination = Annotated[
     Literal["off", "stdout"] | Path,
     PlainValidator(destination),

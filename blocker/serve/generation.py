@@ -26,6 +26,7 @@ from blocker.lists import compile as lists
 from blocker.lists.feed import FeedFile
 from blocker.lists.index import Index
 from blocker.sinks import oplog
+from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
 
 _KEPT: Final = 2  # generations and indexes kept on disk beside the current one
 _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
@@ -94,6 +95,12 @@ def wording(config: Config) -> Wording:
         stale_ttl=config.cache.stale_ttl,
         ede=BLOCK_EDE[answers.ede],
         contact=answers.contact,
+        operator=Operator(
+            contacts=answers.contacts,
+            organisation=answers.organisation,
+            language=answers.language,
+            sub_error=NETWORK_POLICY if answers.policy_of == "network" else DNS_POLICY,
+        ),
         version=answers.version,
         keepalive=int(config.limits.tcp_idle * 10),
     )

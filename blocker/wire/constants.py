@@ -52,6 +52,7 @@ META_TYPES: Final = range(128, 256)  # question-only types (RFC 6895 §3.1)
 # EDNS options (RFC 6891 §6.1.2 and the registry).
 OPTION_KEEPALIVE: Final = 11  # RFC 7828
 OPTION_EDE: Final = 15  # RFC 8914
+OPTION_SDE: Final = 26  # draft-ietf-dnsop-structured-dns-error: in a query, and empty
 
 # Service parameter keys (RFC 9460 §14.3.2).
 SVC_MANDATORY: Final = 0

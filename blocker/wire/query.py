@@ -18,6 +18,7 @@ from blocker.wire.constants import (
     OPCODE,
     OPT,
     OPTION_KEEPALIVE,
+    OPTION_SDE,
     QR,
     Rcode,
 )
@@ -36,7 +37,7 @@ class Query:  # written out: the generated __init__ would stay uncompiled
 
     __slots__ = (
         "do", "edns", "flags", "keepalive", "key", "packet", "qclass", "qname", "qtype", "question_end",
-        "udp_size",
+        "structured", "udp_size",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +64,7 @@ class Query:  # written out: the generated __init__ would stay uncompiled
         self.do = do
         self.udp_size = udp_size  # octets the client takes over UDP, at least 512 (RFC 6891 §6.2.3)
         self.keepalive = keepalive  # asked for edns-tcp-keepalive (RFC 7828)
+        self.structured = False  # can read structured DNS errors
         self.key = key  # what makes two questions the same for an upstream: name, type, class, DO and CD
 
 
@@ -134,5 +136,7 @@ def _read_options(query: Query, at: int, length: int) -> None:
         at += _OPTION.size + size
         if code == OPTION_KEEPALIVE:
             query.keepalive = True
+        elif code == OPTION_SDE and not size:  # one with content is to be passed over
+            query.structured = True
     if at != end:
         raise WireError(Rcode.FORMERR, "option")
