@@ -105,6 +105,51 @@ def test_feeds_say_where_they_come_from(tmp_path):
     assert (free.app, free.source, free.allow, free.feed) == ("games", f"{tmp_path}/copy:3", True, True)
 
 
+ZONE = """\
+$ORIGIN rpz.test.
+@ SOA a. b. 1 2 3 4 5
+bad.example CNAME .
+*.bad.example CNAME *.
+help.bad.example CNAME rpz-passthru.
+quiet.example CNAME rpz-drop.
+walled.example A 192.0.2.9
+24.0.2.0.192.rpz-ip CNAME .
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "scope", "answer", "allow", "line"),
+    [
+        ("bad.example", "exact", "nxdomain", False, 3),
+        ("w.bad.example", "below", "nodata", False, 4),
+        ("help.bad.example", "exact", None, True, 5),
+        ("quiet.example", "exact", "drop", False, 6),
+        ("walled.example", "exact", "sinkhole", False, 7),
+        ("192.0.2.7", "cidr", "nxdomain", False, 8),
+    ],
+)
+def test_a_policy_zone_keeps_its_answers(tmp_path, asked, scope, answer, allow, line):
+    (tmp_path / "copy").write_text(ZONE)
+    feeds = [FeedFile("zone", "threats", tmp_path / "copy", "auto")]
+    compiling.build(gather(Lists(built_in=False), feeds=feeds), tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    if scope == "cidr":
+        rule = index.find_address(ip_address(asked).packed)[0]
+    else:
+        rule = index.find(names.from_text(asked))[0][0]
+    assert (rule.scope, rule.answer, rule.allow, rule.source) == (scope, answer, allow, f"{tmp_path}/copy:{line}")
+    assert rule.feed
+
+
+def test_below_a_name_is_not_the_name(tmp_path):
+    (tmp_path / "copy").write_text("*.bad.example CNAME .\n")
+    feeds = [FeedFile("zone", "threats", tmp_path / "copy", "rpz")]
+    compiling.build(gather(Lists(built_in=False), feeds=feeds), tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    assert index.find(names.from_text("bad.example")) == ()
+    assert len(index.find(names.from_text("a.b.bad.example"))) == 1
+
+
 @pytest.mark.parametrize(
     ("labels", "found"),
     [
