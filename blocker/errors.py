@@ -43,6 +43,10 @@ class ListError(ProblemsError):
     """A list of ours was refused; each problem reads `file:line: what is wrong`."""
 
 
+class BundleError(ProblemsError):
+    """A bundle, a signature or a key was refused; each problem says what is wrong with it."""
+
+
 class ArtifactError(BlockerError):
     """A compiled index is damaged, of another version, or missing."""
 

@@ -11,7 +11,8 @@ SOURCES = sorted((ROOT / "blocker").rglob("*.py"))
 CORE = {
     "names", "errors", "policy", "clients", "structured", "answer", "cache", "fast", "events", "line", "lists.pattern",
     "feeds.facts", "feeds.guard", "feeds.schedule",
-    "upstream.exchange", "upstream.pool", "wire.constants", "wire.ech", "wire.query", "wire.response",
+    "upstream.exchange", "upstream.pool", "bundle.archive", "bundle.key", "bundle.manifest", "bundle.signature",
+    "bundle.trust", "wire.constants", "wire.ech", "wire.query", "wire.response",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "ctypes", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
@@ -24,7 +25,7 @@ MAY_IMPORT = {
     "names": {"errors"},
     "wire": {"errors", "names"},
     "policy": {"names"},
-    "config": {"errors", "names", "policy", "lists.marked"},
+    "config": {"errors", "names", "policy", "lists.marked", "bundle.key"},
     "clients": {"config", "names", "policy"},
     "structured": {"wire"},
     "answer": {"names", "policy", "structured", "wire"},
@@ -32,6 +33,7 @@ MAY_IMPORT = {
     "fast": {"policy"},
     "events": {"names", "policy", "wire"},
     "line": {"answer", "cache", "errors", "events", "fast", "policy", "wire"},
+    "bundle.key": set(),
     "upstream.exchange": {"line", "wire"},  # line: for the type of those who wait
     "upstream.pool": {"config"},
     "lists.pattern": {"errors", "names"},
@@ -48,7 +50,8 @@ WITHOUT_TEST = {
     "cli/replaying": "tests/cli/test_simulate.py",
     **dict.fromkeys(
         (
-            "config/apps", "config/load", "config/models", "config/origin", "config/overrides", "config/places",
+            "config/apps", "config/bundles", "config/load", "config/models", "config/origin", "config/overrides",
+            "config/places",
             "config/reference", "config/section", "config/whole", "config/values", "config/wording",
         ),
         "tests/test_config.py",
@@ -137,6 +140,7 @@ def test_the_index_maps_files_and_does_nothing_else():
     ("simulate", {"feeds", "serve", "sinks", "upstream", "cli", "line"}),  # it asks the core, never a running blocker
     ("feeds", {"serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
     ("lists", {"feeds", "serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
+    ("bundle", {"serve", "sinks", "cli", "upstream", "line"}),
 ])  # fmt: skip
 def test_shells_do_not_know_those_above_them(shell, may_not_import):
     files = sorted((ROOT / "blocker" / shell).glob("*.py"))

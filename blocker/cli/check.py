@@ -7,10 +7,11 @@ from typing import NoReturn
 import click
 
 from blocker import config
+from blocker.bundle import current as bundles
 from blocker.cli import feeds
 from blocker.cli.wording import counted
 from blocker.config import Config
-from blocker.errors import ConfigError, ListError
+from blocker.errors import ConfigError, ProblemsError
 from blocker.lists import check
 from blocker.lists.gather import Sources, gather
 from blocker.sinks import privacy
@@ -47,8 +48,8 @@ def _examine(found: Config) -> tuple[list[str], list[str]]:
     except ConfigError as error:
         problems += error.problems
     try:
-        sources = gather(found.lists, feeds=feeds.in_force(found))
-    except ListError as error:
+        sources = gather(bundles.in_force(found).lists, feeds=feeds.in_force(found))
+    except ProblemsError as error:
         return counts, [*problems, *error.problems]
     problems += check.problems(sources)
     problems += config.check_apps(found, {name: app.switches for name, app in sources.apps.items()})

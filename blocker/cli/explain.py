@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from blocker import config, names, policy
+from blocker.bundle import current as bundles
 from blocker.cli import feeds
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.clients import Clients
@@ -76,7 +77,7 @@ def commands(
     """
     found = config.load(path, overrides(lists=lists))
     with TemporaryDirectory(prefix="blocker-") as scratch:
-        index = opened(found.lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
+        index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
         explanation = _explain(found, index, name, client, qtype)

@@ -16,13 +16,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from blocker import config
+from blocker.bundle import current as bundles
 from blocker.cli import feeds
 from blocker.cli.lists_diff import diff
 from blocker.cli.lists_update import update
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.cli.wording import counted
 from blocker.config import Config
-from blocker.errors import ArtifactError, ConfigError, ListError
+from blocker.errors import ArtifactError, ConfigError, ListError, ProblemsError
 from blocker.lists import check, feed, gather
 from blocker.lists import compile as compiling
 from blocker.lists.feed import FeedFile, Rejected
@@ -77,9 +78,9 @@ def check_lists(ctx: click.Context, paths: tuple[Path, ...], path: Path | None, 
     """
     found = config.load(path, overrides(lists=lists))
     try:
-        sources = gather.gather(found.lists, paths, feeds.in_force(found))
+        sources = gather.gather(bundles.in_force(found).lists, paths, feeds.in_force(found))
         problems = [*check.problems(sources), *config.check_apps(found, _switches(sources))]
-    except ListError as error:
+    except ProblemsError as error:
         sources, problems = None, list(error.problems)
     warnings = check.warnings(sources, _today()) if sources else []
     for override in found.lists.overrides:
@@ -155,7 +156,7 @@ def compile_lists(out: Path, path: Path | None, lists: tuple[Path, ...]) -> None
 
 def _sources(found: Config) -> Sources:
     """Return the lists that `found` names, if it names only apps and switches that there are."""
-    sources = gather.gather(found.lists, feeds=feeds.in_force(found))
+    sources = gather.gather(bundles.in_force(found).lists, feeds=feeds.in_force(found))
     if problems := config.check_apps(found, _switches(sources)):
         raise ConfigError(problems)
     return sources

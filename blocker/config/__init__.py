@@ -5,6 +5,7 @@ never Config.
 """
 
 from blocker.config.apps import check_apps
+from blocker.config.bundles import Bundles
 from blocker.config.feeds import Feed, Fetch
 from blocker.config.load import load, parse
 from blocker.config.models import (
@@ -35,6 +36,7 @@ __all__ = [
     "DNS_PORT",
     "UNLISTED",
     "Answers",
+    "Bundles",
     "Cache",
     "ClientPrivacy",
     "Config",

@@ -36,6 +36,8 @@ _FORMATS = {
     "time": "time of day",
     "time zone": "time zone",
     "sha256": "SHA-256",
+    "public-key": "public key",
+    "key-id": "number of a key",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from blocker.config.bundles import Bundles
 from blocker.config.feeds import MAX_FEEDS, Feed, Fetch
 from blocker.config.models import (
     Answers,
@@ -48,6 +49,8 @@ class Config(Section):
     """Lists that others publish."""
     fetch: Fetch = Fetch()
     """How feeds are fetched."""
+    bundles: Bundles = Bundles()
+    """Signed bundles: with trusted keys, lists come from installed bundles and from nowhere else."""
     protection: Protection = Protection()
     """Names and addresses that stay inside, whatever the lists say."""
     log: Log = Log()
@@ -63,7 +66,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self)]
+        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self)]
         if found:
             raise mistakes(found)
         return self
@@ -116,6 +119,23 @@ def _zones(config: Config) -> Iterator[tuple[Where, str]]:
                     f"{zone!r} is already in upstream.forward.{seen[zone]}; remove one of the two",
                 )
             seen.setdefault(zone, at)
+
+
+def _unsigned(config: Config) -> Iterator[tuple[Where, str]]:
+    """Yield what would come into force unsigned, where only signed bundles may."""
+    if config.bundles.keys and not config.bundles.allow_local:
+        for at, folder in enumerate(config.lists.directories):
+            yield (
+                ("lists", "directories", at),
+                f"{folder} is not signed, and bundles.keys says that lists come from signed bundles; put its lists into"
+                " the bundle, or set bundles.allow_local",
+            )
+        for at, feed in enumerate(config.feeds):
+            yield (
+                ("feeds", at),
+                f"feed {feed.name!r} is not signed, and bundles.keys says that lists come from signed bundles; remove"
+                " it, or set bundles.allow_local",
+            )
 
 
 def _clients(config: Config) -> Iterator[tuple[Where, str]]:

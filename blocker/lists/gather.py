@@ -116,6 +116,18 @@ def fingerprint(lists: Lists, feeds: Iterable[FeedFile] = ()) -> str:
     return digest.hexdigest()
 
 
+def files(lists: Lists) -> tuple[tuple[Path, bool], ...]:
+    """Return each file that `lists` names, in the order of reading, and whether it ships with the product.
+
+    Raises ListError.
+    """
+    problems: list[str] = []
+    found = tuple(_paths(lists, (), problems))
+    if problems:
+        raise ListError(problems)
+    return found
+
+
 def watched(lists: Lists) -> tuple[Path, ...]:
     """Return the folders whose files make up the lists, whether or not `lists.watch` asks to watch them."""
     return ((BUILT_IN,) if lists.built_in else ()) + lists.directories

@@ -110,6 +110,7 @@ def status(regions: Sequence[Region], facts: Facts, began: float, now: float, cl
         "lists": [{"app": app, "entries": said.entries, "title": said.title} for app, said in facts.apps.items()],
         "compiled": _time(facts.compiled),
         "digest": facts.digest,
+        "bundle": _bundle(facts, now),
         "policy": facts.policy,
         "reloads": {
             "succeeded": facts.succeeded,
@@ -129,6 +130,20 @@ def status(regions: Sequence[Region], facts: Facts, began: float, now: float, cl
         ],
     }
     return found | ({"problems": problems} if problems else {})
+
+
+def _bundle(facts: Facts, now: float) -> Answer | None:
+    found = facts.bundle
+    if found is None:
+        return None
+    expired = now >= found.expires
+    return {
+        "serial": found.serial,
+        "expires": _time(found.expires),
+        "publisher": found.publisher,
+        "state": "expired; in force until a newer one is installed" if expired else "good",
+        "refused": sum(found.refused.values()),
+    }
 
 
 def _time(when: float) -> str | None:

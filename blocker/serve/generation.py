@@ -15,6 +15,7 @@ from typing import Final
 
 from blocker import config as configuration
 from blocker.answer import BLOCK_EDE, Wording
+from blocker.bundle import current as bundles
 from blocker.cache import Limits
 from blocker.clients import Clients
 from blocker.config import Config, Endpoint
@@ -31,6 +32,7 @@ from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
 _KEPT: Final = 2  # generations and indexes kept on disk beside the current one
 _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
 _NOT_POLICY: Final = (
+    "bundles",
     "listen",
     "cache",
     "log",
@@ -131,7 +133,12 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     feeds, warnings = files.in_force(config, folder)
     for warning in warnings:
         oplog.get("lists").warning(warning)
-    index_path, index = compiled(config, folder, feeds)
+    source = bundles.in_force(config)
+    if source.bundle is not None and source.bundle.expired(time.time()):
+        oplog.get("bundle").warning(
+            "the bundle in force has expired; it stays until a newer one is installed", serial=source.bundle.serial
+        )
+    index_path, index = compiled(config.model_copy(update={"lists": source.lists}), folder, feeds)
     switches = {app: info.switches for app, info in index.apps.items()}
     if problems := configuration.check_apps(config, switches):
         raise ConfigError(problems)
@@ -152,11 +159,13 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "policy": policy_version(config),
         "compiled": index.compiled,
         "apps": {app: {"entries": info.entries, "title": info.title} for app, info in index.apps.items()},
-        "watch": [str(each) for each in lists.watched(config.lists)] + ([str(path)] if path else []),
         "feeds": {
             feed.name: {"facts": str(Store(folder, feed.name).folder / FACTS), "interval": feed.interval}
             for feed in config.feeds
         },
+        "bundle": source.bundle.said() if source.bundle else None,
+        "watch": [str(each) for each in (*lists.watched(source.lists), *source.watched)]
+        + ([str(path)] if path else []),
         "duration": time.monotonic() - began,
     }
 

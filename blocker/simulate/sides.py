@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from blocker import config, names, policy
+from blocker.bundle import current as bundles
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import ConfigError, NameFormatError
@@ -38,9 +39,9 @@ class Side:
     def open(cls, found: Config, scratch: Path, feeds: Sequence[FeedFile] = ()) -> "Side":
         """Return the side of the configuration `found` with the copies of its `feeds`.
 
-        Raises ConfigError, ListError, ArtifactError.
+        Raises ConfigError, ListError, BundleError, ArtifactError.
         """
-        index = opened(found.lists, config.state_dir(found), scratch, feeds)
+        index = opened(bundles.in_force(found).lists, config.state_dir(found), scratch, feeds)
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
         return cls(index, Clients(found, index.apps))

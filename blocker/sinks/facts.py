@@ -22,6 +22,16 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """The signed bundle that the lists in force come from."""
+
+    serial: int
+    expires: int  # unix time
+    publisher: str
+    refused: Mapping[str, int]  # bundles that were refused here, by reason
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is in force, and how the attempts to change it went; replaced as a whole, so that readers need no lock."""
 
@@ -31,6 +41,7 @@ class Facts:
     compiled: float = 0.0  # unix time
     apps: Mapping[str, App] = field(default_factory=dict)
     feeds: Mapping[str, Feed] = field(default_factory=dict)
+    bundle: Bundle | None = None  # None: lists do not come from bundles here
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
     succeeded: int = 0  # reloads
     refused: int = 0  # reloads
@@ -54,6 +65,7 @@ class Facts:
             compiled=float(event["compiled"]),
             apps={app: App(int(said["entries"]), str(said["title"])) for app, said in event["apps"].items()},
             feeds={feed: Feed(str(said["facts"]), int(said["interval"])) for feed, said in event["feeds"].items()},
+            bundle=_bundle(event.get("bundle")),
             paths=tuple(str(path) for path in event["watch"]),
             succeeded=int(reloads["succeeded"]),
             refused=int(reloads["refused"]),
@@ -61,3 +73,10 @@ class Facts:
             last_duration=float(event["duration"]),
             problems=problems,
         )
+
+
+def _bundle(said: Mapping[str, Any] | None) -> Bundle | None:
+    if said is None:
+        return None
+    refused = {str(why): int(count) for why, count in said["refused"].items()}
+    return Bundle(int(said["serial"]), int(said["expires"]), str(said["publisher"]), refused)

@@ -86,6 +86,7 @@ class Collector:
             yield from _lists(facts)
             yield from _reloads(facts)
             yield from feeds.collect(facts.feeds, self._wall())
+            yield from _bundle(facts)
         yield from _workers(workers.look(self._regions, self._clock()))
         yield _build()
 
@@ -170,6 +171,19 @@ def _lists(facts: Facts) -> Iterator[Metric]:
         "blocker_list_compiled_timestamp_seconds", "When the lists in force were compiled.", value=facts.compiled
     )
     yield InfoMetricFamily("blocker_lists", "The lists in force.", value={"digest": facts.digest})
+
+
+def _bundle(facts: Facts) -> Iterator[Metric]:
+    if facts.bundle is None:
+        return
+    yield GaugeMetricFamily("blocker_bundle_serial", "Serial of the bundle in force.", value=facts.bundle.serial)
+    yield GaugeMetricFamily(
+        "blocker_bundle_expiry_timestamp_seconds", "When the bundle in force expires.", value=facts.bundle.expires
+    )
+    refused = CounterMetricFamily("blocker_bundle_refused", "Bundles that were not installed.", labels=("reason",))
+    for why, count in sorted(facts.bundle.refused.items()):
+        refused.add_metric((why,), count)
+    yield refused
 
 
 def _reloads(facts: Facts) -> Iterator[Metric]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from blocker.sinks.facts import App, Facts, Feed
+from blocker.sinks.facts import App, Bundle, Facts, Feed
 from blocker.sinks.metrics import Collector
 from blocker.sinks.region import Region
 
@@ -22,7 +22,12 @@ def exposed() -> dict[str, set[str]]:
     """Return each series' name with its labels."""
     region = Region()
     region.upstream(0, "198.51.100.1:53")
-    facts = Facts(generation=1, apps={"tiktok": App(1, "TikTok")}, feeds={"threats": Feed("/nowhere", 1)})
+    facts = Facts(
+        generation=1,
+        apps={"tiktok": App(1, "TikTok")},
+        feeds={"threats": Feed("/nowhere", 1)},
+        bundle=Bundle(1, 2, "", {"key": 1}),
+    )
     found = {}
     for family in Collector([region], lambda: facts, lambda: 0).collect():
         labels = set(family._labelnames) | _EXTRA.get(family.type, set())  # type: ignore[attr-defined]

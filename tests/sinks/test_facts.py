@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocker.sinks.facts import App, Facts, Feed
+from blocker.sinks.facts import App, Bundle, Facts, Feed
 
 EVENT = {
     "event": "generation",
@@ -13,6 +13,7 @@ EVENT = {
     "apps": {"tiktok": {"entries": 12, "title": "TikTok"}},
     "feeds": {"threats": {"facts": "/var/lib/blocker/feeds/threats/facts.json", "interval": 3600}},
     "watch": ["/etc/blocker.yaml"],
+    "bundle": None,
     "duration": 0.5,
     "problems": [],
     "reloads": {"succeeded": 3, "refused": 1, "last_success": 200.0},
@@ -37,6 +38,12 @@ def test_an_event_tells_what_is_in_force_and_how_reloads_went() -> None:
     assert (facts.succeeded, facts.refused, facts.last_success) == (3, 1, 200.0)
 
 
+def test_an_event_tells_of_the_bundle_in_force() -> None:
+    said = {"serial": 42, "created": 1, "expires": 300, "publisher": "P", "refused": {"key": 2}}
+    assert after({}).bundle is None
+    assert after({"bundle": said}).bundle == Bundle(42, 300, "P", {"key": 2})
+
+
 def test_a_success_replaces() -> None:
     facts = after({}, {"number": 8, "digest": "def", "duration": 1.5})
     assert (facts.generation, facts.digest, facts.last_duration) == (8, "def", 1.5)
@@ -56,6 +63,7 @@ def test_a_refusal_says_why_until_the_next_success() -> None:
         {**EVENT, "apps": {"a": 1}},
         {**EVENT, "compiled": None},
         {**EVENT, "feeds": {"a": {}}},
+        {**EVENT, "bundle": {}},
     ],
 )
 def test_nonsense_is_refused(event: dict[str, object]) -> None:

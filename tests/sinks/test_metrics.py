@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parsed
 
 import blocker
 from blocker.events import ATTEMPT, Labels
-from blocker.sinks.facts import App, Facts
+from blocker.sinks.facts import App, Bundle, Facts
 from blocker.sinks.metrics import Collector
 from blocker.sinks.region import Region, UpstreamWord, Word
 
@@ -27,6 +27,7 @@ FACTS = Facts(
     digest="d1",
     compiled=1700000000.0,
     apps={"tiktok": App(120, "TikTok"), "wechat": App(80, "WeChat")},
+    bundle=Bundle(42, 1700009000, "Ministry", {"key": 2, "serial": 0}),
     succeeded=3,
     refused=1,
     last_success=1700000100.0,
@@ -117,6 +118,10 @@ def found() -> Samples:
         ("blocker_upstream_response_seconds_sum", {"upstream": "192.0.2.53:53"}, 0.8),
         ("blocker_list_entries", {"app": "tiktok"}, 120),
         ("blocker_list_compiled_timestamp_seconds", {}, 1700000000),
+        ("blocker_bundle_serial", {}, 42),
+        ("blocker_bundle_expiry_timestamp_seconds", {}, 1700009000),
+        ("blocker_bundle_refused_total", {"reason": "key"}, 2),
+        ("blocker_bundle_refused_total", {"reason": "serial"}, 0),
         ("blocker_lists_info", {"digest": "d1"}, 1),
         ("blocker_reload_total", {"result": "success"}, 3),
         ("blocker_reload_total", {"result": "refused"}, 1),
