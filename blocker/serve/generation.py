@@ -134,10 +134,8 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     for warning in warnings:
         oplog.get("lists").warning(warning)
     source = bundles.in_force(config)
-    if source.bundle is not None and source.bundle.expired(time.time()):
-        oplog.get("bundle").warning(
-            "the bundle in force has expired; it stays until a newer one is installed", serial=source.bundle.serial
-        )
+    if source.bundle is not None:
+        _tell(source.bundle)
     index_path, index = compiled(config.model_copy(update={"lists": source.lists}), folder, feeds)
     switches = {app: info.switches for app, info in index.apps.items()}
     if problems := configuration.check_apps(config, switches):
@@ -186,6 +184,16 @@ def compiled(config: Config, folder: Path, feeds: Sequence[FeedFile] = ()) -> tu
     except OSError as error:
         raise _unwritable(target, error) from error
     return target, Index.open(target)
+
+
+def _tell(bundle: bundles.Facts) -> None:
+    """Log which bundle the lists come from; one that has expired is better than none, but nobody vouches for it."""
+    log = oplog.get("bundle")
+    said = {"serial": bundle.serial, "publisher": bundle.publisher}
+    if bundle.expired(time.time()):
+        log.warning("lists come from a bundle that has expired; it stays until a newer one is installed", **said)
+    else:
+        log.info("lists come from a signed bundle", **said)
 
 
 def _write(target: Path, content: bytes) -> None:
