@@ -124,16 +124,11 @@ def authentic(octets: bytes, signatures: Sequence[Signature], trusted: Trusted) 
     if len(good) >= trusted.threshold:
         return tuple(good.values())
     signers = {key.id_text(each.key_id) for each in signatures}
-    if gone := sorted(signers & trusted.revoked):
-        raise RefusedError(
-            Why.KEY, [f"signed by {', '.join(gone)}, which is revoked. Do not use it; tell the publisher."]
-        )
-    said = f"{len(good)} of {trusted.threshold} trusted keys needed have signed it"
     names = ", ".join(each.name for each in by_id.values()) or "none"
-    by = ", ".join(sorted(signers)) or "nobody"
-    raise RefusedError(
-        Why.KEY, [f"{said}. Trusted: {names}; signed by: {by}. Check bundles.keys and where this is from."]
-    )
+    by = ", ".join(f"{each} (revoked)" if each in trusted.revoked else each for each in sorted(signers)) or "nobody"
+    said = f"{len(good)} of {trusted.threshold} trusted keys needed have signed it"
+    cure = "Check bundles.keys and where this is from; if the keys have changed, first install the bundle that says so"
+    raise RefusedError(Why.KEY, [f"{said}. Trusted: {names}; signed by: {by}. {cure}."])
 
 
 def read(octets: bytes, signed: Sequence[Signature]) -> Bundle:

@@ -60,7 +60,7 @@ def test_who_must_have_signed(signers, trusted, installs):
 
 def test_a_revoked_signer_is_named():
     _, words = refused(GOOD, signed(GOOD, A), replace(ONLY_A, revoked=frozenset({A.public.name})))
-    assert f"signed by {A.public.name}, which is revoked" in words
+    assert f"signed by: {A.public.name} (revoked)." in words
 
 
 OTHER = bundle(6, {"lists/00-own/own.txt": b"other.example\n"})
@@ -211,5 +211,5 @@ def test_what_a_refusal_says_to_do():
     _, words = refused(GOOD, ())
     assert words == (
         f"0 of 1 trusted keys needed have signed it. Trusted: {key.id_text(A.id)}; signed by: nobody."
-        " Check bundles.keys and where this is from."
+        " Check bundles.keys and where this is from; if the keys have changed, first install the bundle that says so."
     )

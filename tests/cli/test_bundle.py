@@ -122,7 +122,7 @@ def test_keys_are_handed_over(here):
     run("bundle", "sign", out, "--key", "b.key")
     assert install(out)["keys_version"] == 2
     assert "keys.json: the next set of trusted keys" in run("bundle", "show", out).stdout
-    assert "which is revoked" in install(make(3), status=1)["problems"][0]
+    assert "(revoked)" in install(make(3), status=1)["problems"][0]
     assert install(make(4, signer="b.key"))["serial"] == 4
 
 
