@@ -65,6 +65,9 @@ WITHOUT_TEST = {
         ),
         "tests/e2e",  # real processes
     ),
+    **dict.fromkeys(("serve/followers", "serve/zones"), "tests/rpz/test_resolvers.py"),  # real processes
+    "rpz/transfer": "tests/rpz/test_imports.py",  # against primaries that say what a test wants
+    "rpz/wire": "tests/rpz/test_serve.py",
     "serve/companion": "tests/serve/test_supervisor.py",
     "upstream/entropy": "tests/e2e",  # random numbers
     "wire/constants": "tests/test_events.py",  # numbers; its two functions are for people
@@ -136,6 +139,7 @@ def test_the_index_maps_files_and_does_nothing_else():
 @pytest.mark.parametrize(("shell", "may_not_import"), [
     ("sinks", {"serve", "upstream", "cli"}),  # sinks count what they are told
     ("upstream", {"serve", "cli", "lists"}),
+    ("rpz", {"serve", "sinks", "upstream", "cli", "line", "feeds", "simulate"}),
     ("serve", {"cli", "simulate"}),
     ("simulate", {"feeds", "serve", "sinks", "upstream", "cli", "line"}),  # it asks the core, never a running blocker
     ("feeds", {"serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),

@@ -14,7 +14,7 @@ from blocker.lists.feed import FeedFile
 
 def in_force(found: Config) -> tuple[FeedFile, ...]:
     """Return the feeds' files that are in force; what is wrong with the others goes to standard error."""
-    if not found.feeds:
+    if not found.feeds and not found.rpz.imports:
         return ()
     there, warnings = files.in_force(found, config.state_dir(found))
     for warning in warnings:

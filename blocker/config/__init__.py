@@ -28,6 +28,7 @@ from blocker.config.models import (
 )
 from blocker.config.overrides import Override
 from blocker.config.places import control_socket, resolv_conf, servers, state_dir
+from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
 from blocker.config.section import Section
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
 from blocker.config.whole import Config
@@ -53,6 +54,10 @@ __all__ = [
     "Process",
     "Protection",
     "Rotation",
+    "Rpz",
+    "RpzImport",
+    "RpzKey",
+    "RpzZone",
     "Section",
     "Strategy",
     "Treatment",

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from blocker.config.bundles import Bundles
 from blocker.config.feeds import MAX_FEEDS, Feed, Fetch
 from blocker.config.models import (
+    UNLISTED,
     Answers,
     Cache,
     Group,
@@ -22,8 +23,10 @@ from blocker.config.models import (
     Upstream,
 )
 from blocker.config.origin import Origin
+from blocker.config.rpz import Rpz
 from blocker.config.section import Section
 from blocker.config.values import Endpoint, Listening, Where, mistakes
+from blocker.config.wording import nearest
 
 
 class Config(Section):
@@ -53,6 +56,8 @@ class Config(Section):
     """Signed bundles: with trusted keys, lists come from installed bundles and from nowhere else."""
     protection: Protection = Protection()
     """Names and addresses that stay inside, whatever the lists say."""
+    rpz: Rpz = Rpz()
+    """Policy zones: ours for other resolvers, and other people's for us."""
     log: Log = Log()
     """The operators' log, the attempt log and the optional query log."""
     metrics: Metrics = Metrics()
@@ -66,7 +71,10 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self)]
+        found = [
+            *_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self),
+            *_policy_zones(self),
+        ]  # fmt: skip
         if found:
             raise mistakes(found)
         return self
@@ -136,6 +144,12 @@ def _unsigned(config: Config) -> Iterator[tuple[Where, str]]:
                 f"feed {feed.name!r} is not signed, and bundles.keys says that lists come from signed bundles; remove"
                 " it, or set bundles.allow_local",
             )
+        for at, zone in enumerate(config.rpz.imports):
+            yield (
+                ("rpz", "imports", at),
+                f"zone {zone.zone!r} is in no signed bundle, and bundles.keys says that lists come from those alone;"
+                " remove it, or set bundles.allow_local",
+            )
 
 
 def _clients(config: Config) -> Iterator[tuple[Where, str]]:
@@ -160,3 +174,17 @@ def _feeds(config: Config) -> Iterator[tuple[Where, str]]:
         if feed.name in names:
             yield ("feeds", at, "name"), f"there are two feeds {feed.name!r}; choose another name"
         names.add(feed.name)
+
+
+def _policy_zones(config: Config) -> Iterator[tuple[Where, str]]:
+    groups = {UNLISTED, *(group.name for group in config.groups)}
+    for at, zone in enumerate(config.rpz.zones):
+        if zone.group not in groups:
+            yield (
+                ("rpz", "zones", at, "group"),
+                f"there is no group {zone.group!r}{nearest(zone.group, sorted(groups))}",
+            )
+    taken = {*config.listen, *([config.metrics.listen] if config.metrics.listen else [])}
+    for at, listening in enumerate(config.rpz.listen):
+        if listening.port and listening in taken:
+            yield ("rpz", "listen", at), f"{listening} is taken already by this proxy; choose another port"

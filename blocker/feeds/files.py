@@ -6,6 +6,7 @@ from blocker.config import Config
 from blocker.errors import FeedError
 from blocker.feeds.store import Store
 from blocker.lists.feed import FeedFile
+from blocker.rpz import taken
 
 
 def in_force(config: Config, state: Path) -> tuple[tuple[FeedFile, ...], tuple[str, ...]]:
@@ -34,4 +35,5 @@ def in_force(config: Config, state: Path) -> tuple[tuple[FeedFile, ...], tuple[s
                 f"feed {feed.name} was never fetched: none of its names are blocked yet."
                 f" See `blocker lists update {feed.name}`."
             )
-    return tuple(files), tuple(warnings)
+    zones, absent = taken.in_force(config.rpz.imports, state)
+    return (*files, *zones), (*warnings, *absent)

@@ -116,6 +116,41 @@ class Index:
             return ()
         return tuple(self._rule(each, names.ROOT) for each in held)
 
+    def ordered(self) -> Iterator[tuple[Name, tuple[int, ...]]]:
+        """Yield each listed name with its entries in force (row.py), a name before those below it; for exports.
+
+        Names under which patterns are kept are among them.
+        """
+        for key in self._trie.iterkeys():  # in the order of their octets: compiled so
+            key_id = self._trie.key_id(key)
+            rows = self._rows[self._first[key_id] : self._first[key_id + 1]]
+            if in_force := tuple(each for each in rows if not each & row.DISABLED):
+                yield key[::-1], in_force
+
+    def floating(self) -> Iterator[int]:
+        """Yield the entries in force that `ordered` cannot show: patterns that are tried on every name."""
+        yield from (each for each, _ in self._floating if not each & row.DISABLED)
+
+    def suspects(self, name: Name) -> bool:
+        """Tell whether one of the `floating` patterns may match `name`."""
+        return self._gate(name) is not None
+
+    def app_of(self, each: int) -> str:
+        """Return the app of an entry."""
+        return self._files[row.unpack(each).file][1]
+
+    def rule(self, each: int) -> Rule:
+        """Return the rule of an entry of the YAML lists, which says its own value."""
+        return self._rule(each, names.ROOT)
+
+    def stretches(self, size: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the first and last address of each stretch, of `size` octets, that an exclusive range covers."""
+        starts = self._starts[size]
+        for at, start in enumerate(starts):
+            if self._held[size][at]:
+                last = int.from_bytes(starts[at + 1]) - 1 if at + 1 < len(starts) else (1 << size * 8) - 1
+                yield start, last.to_bytes(size)
+
     def listed(self, name: Name) -> tuple[Listed, ...]:
         """Return every entry that matches `name`, also those whose switch is off; the most specific first."""
         return tuple(

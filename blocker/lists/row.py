@@ -50,3 +50,8 @@ def answering(action: Action) -> int:
 def answer_of(flags: int) -> Action | None:
     """Return the action that an entry's list asks for; None if it leaves it to the group."""
     return _ANSWERS[flags >> _ANSWER_SHIFT & 7]
+
+
+def kind(row: int) -> int:
+    """Return the entry without its line: plain entries of one file with the same flags are of one kind."""
+    return row if row & DETAILED else row & ~(MAX_LINES - 1 << 16)

@@ -41,6 +41,7 @@ _NOT_POLICY: Final = (
     "process",
     "feeds",
     "fetch",
+    "rpz",
 )  # sections that no verdict depends on
 
 
@@ -140,6 +141,10 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     switches = {app: info.switches for app, info in index.apps.items()}
     if problems := configuration.check_apps(config, switches):
         raise ConfigError(problems)
+    if config.rpz.keys:
+        from blocker.rpz import keys  # there alone: it needs a DNS library
+
+        keys.load(config.rpz.keys)  # a secret that cannot be read refuses the reload, not the transfers after it
     target = folder / f"generation-{number}.json"
     said = {
         "number": number,

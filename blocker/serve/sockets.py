@@ -47,8 +47,13 @@ def handed_over(sockets: Sequence[socket.socket], workers: int) -> list[Sockets]
 
 
 def listen_tcp(end: Endpoint) -> socket.socket:
-    """Return a listening socket for HTTP. Raises BlockerError."""
+    """Return a listening socket for HTTP or zone transfers. Raises BlockerError."""
     return _bound(end, socket.SOCK_STREAM, shared=False)
+
+
+def listen_udp(end: Endpoint) -> socket.socket:
+    """Return a bound socket for NOTIFY and SOA queries. Raises BlockerError."""
+    return _bound(end, socket.SOCK_DGRAM, shared=False)
 
 
 def listen_control(path: Path) -> socket.socket:

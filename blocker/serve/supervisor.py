@@ -1,7 +1,7 @@
 """Who runs, and who is replaced. Holds the sockets, no threads, and serves nothing itself.
 
     supervisor --fork--> worker 0..N-1   DNS
-               --fork--> companions      control (HTTP, logs, control socket), feeds (fetches lists)
+               --fork--> companions      control (HTTP, logs, control socket), feeds (fetches lists), zones (RPZ)
                --fork--> preparer        reads configuration and lists, compiles; lives for seconds
 
 Signal handlers only set a flag; the loop does the work. A reload changes nothing until the preparer has
@@ -75,6 +75,8 @@ class Supervisor:
         control_path = configuration.control_socket(config)
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
         self._companions.append(_feeds())
+        if config.rpz.listen or config.rpz.imports:
+            self._companions.append(self._zones(config))
         sockets.drop_privileges(config.process, [folder, control_path])
         privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
         self._slots.extend(Slot(number, Region(), share) for number, share in enumerate(shares))
@@ -191,6 +193,18 @@ class Supervisor:
         for companion in self._companions:
             if companion.due(now, self._reloads.current, ready=self._ready):
                 self._start_companion(companion)
+
+    def _zones(self, config: Config) -> Companion:
+        """Return the companion that transfers policy zones, with its sockets bound."""
+        udp = [sockets.listen_udp(end) for end in config.rpz.listen]
+        tcp = [sockets.listen_tcp(end) for end in config.rpz.listen]
+
+        def main(channel: socket.socket) -> int:
+            from blocker.serve import zones  # there alone: it needs a DNS library that nobody else should carry
+
+            return zones.run(config, channel, udp, tcp)
+
+        return Companion("zones", main, (*udp, *tcp), late=True)
 
     def _start_companion(self, companion: Companion) -> None:
         try:
