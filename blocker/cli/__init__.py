@@ -16,6 +16,7 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "run": "Serve DNS, block what is listed, count and log every attempt.",
     "check": "Validate a configuration and its lists.",
     "explain": "Say whether a name or address is blocked, and why.",
+    "coverage": "Say what the lists match of a corpus, and what in them does nothing.",
     "simulate": "Say what new lists would have done to the queries in logs.",
     "lists": "Show, check, compile, update and compare lists.",
     "bundle": "Make, sign, verify and install signed bundles of lists.",

@@ -1,7 +1,7 @@
 """What the commands that read logs share: the options, the progress on a terminal, and the engine."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,23 +32,35 @@ def _time(_ctx: click.Context, _option: click.Parameter, text: str | None) -> st
     return times.shown(when if when.tzinfo is not None else when.replace(tzinfo=UTC))
 
 
-def log_options(command: _Command) -> _Command:
-    """Add the options about logs: `against` and `more` (together the logs), `stated`, `since`, `until`, `memory`."""
-    options = (
-        click.argument("more", nargs=-1, type=_FILE, metavar="[LOG]..."),
-        click.option(
-            "--against", multiple=True, type=_FILE, required=True, metavar="LOG...", help="Query logs; plain, gz, xz."
-        ),
-        click.option("--format", "stated", type=click.Choice([each.value for each in Format if each != Format.NAMES]),
+def reading_options(formats: Sequence[Format]) -> Callable[[_Command], _Command]:
+    """Return what adds the options of reading: `stated` (one of `formats`), `since`, `until` and `memory`."""
+    return _adding(
+        click.option("--format", "stated", type=click.Choice([each.value for each in formats]),
                      help="What the logs are; not said: seen by their content."),
         click.option("--from", "since", callback=_time, metavar="TIME", help="Only queries from then on, UTC."),
         click.option("--to", "until", callback=_time, metavar="TIME", help="Only queries before then, UTC."),
         click.option("--memory", type=click.IntRange(64), default=_MEMORY, show_default=True, metavar="MIB",
                      help="Memory to work in; more goes to disk (TMPDIR)."),
     )  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+
+def log_options(command: _Command) -> _Command:
+    """Add `against` and `more` (together the logs), and the options of reading."""
+    logs = _adding(
+        click.argument("more", nargs=-1, type=_FILE, metavar="[LOG]..."),
+        click.option("--against", multiple=True, type=_FILE, required=True, metavar="LOG...",
+                     help="Query logs; plain, gz or xz."),
+    )  # fmt: skip
+    return logs(reading_options([each for each in Format if each != Format.NAMES])(command))
+
+
+def _adding(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    def add(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 @contextmanager

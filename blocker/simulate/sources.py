@@ -25,9 +25,18 @@ class Source:
     tallies: tuple[Tally, ...]  # of the others
 
 
-def source(engine: Engine, logs: Sequence[Path], stated: Format | None, *, since: str = "", until: str = "") -> Source:
+def source(
+    engine: Engine,
+    logs: Sequence[Path],
+    stated: Format | None,
+    *,
+    since: str = "",
+    until: str = "",
+    plain: bool = False,
+) -> Source:
     """Return the queries of `logs` from the time `since` until before `until`; empty: without end.
 
+    `plain` allows files of names alone, of which neither client nor time is known.
     Raises LogError when a log cannot be read or recognised.
     """
     own: list[tuple[Path, str]] = []
@@ -35,7 +44,7 @@ def source(engine: Engine, logs: Sequence[Path], stated: Format | None, *, since
     tallies: list[Tally] = []
     for path in logs:
         found = stated or detect.detect(path)
-        if found is Format.NAMES:
+        if found is Format.NAMES and not plain:
             raise LogError(f"{path}: names without clients and times are no log. Use `blocker coverage` for them.")
         if found is Format.BLOCKER:
             own.append((path, _own(engine, path)))

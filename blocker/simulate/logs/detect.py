@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from blocker.errors import LogError
-from blocker.simulate.logs import bind, dnsmasq, dnstap, framestream, ftl, lines, times, unbound
+from blocker.simulate.logs import bind, dnsmasq, dnstap, framestream, ftl, lines, plain, times, unbound
 from blocker.simulate.logs.record import Batches, Tally
 
 _HEAD: Final = 1 << 16  # octets looked at
@@ -50,6 +50,7 @@ _TEXT: Final[dict[Format, tuple[Callable[[str], bool], Callable[[times.Clock], l
     Format.DNSMASQ: (dnsmasq.looks, dnsmasq.parser),
     Format.BIND: (bind.looks, bind.parser),
     Format.UNBOUND: (unbound.looks, unbound.parser),
+    Format.NAMES: (plain.looks, plain.parser),
 }
 
 
@@ -96,13 +97,15 @@ def detect(path: Path) -> Format:
         return Format.PIHOLE
     if framestream.looks(head):
         return Format.DNSTAP
-    for raw in io.BytesIO(head).readlines()[:_LINES]:
-        line = raw.decode("utf-8", "replace").strip()
+    said = [line for raw in io.BytesIO(head).readlines()[:_LINES] if (line := raw.decode("utf-8", "replace").strip())]
+    for line in said:
         if line.startswith('{"') and '"qname":' in line:
             return Format.BLOCKER
         for found, (looks, _) in _TEXT.items():
-            if looks(line):
+            if found is not Format.NAMES and looks(line):
                 return found
+    if sum(map(plain.looks, said)) * 2 > len(said):
+        return Format.NAMES
     known = ", ".join(each.value for each in Format)
     raise LogError(f"{path}: no query log that we know by its content. Say what it is: --format {{{known}}}.")
 

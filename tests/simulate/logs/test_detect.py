@@ -21,6 +21,7 @@ CONTENTS = {
     Format.DNSMASQ: f"Nov 23 21:37:50 dnsmasq[812]: started\n{test_dnsmasq.LINE}\n".encode(),
     Format.BIND: f"23-Nov-2026 21:37:50.000 general: info: running\n{test_bind.LINE}\n".encode(),
     Format.UNBOUND: f"{test_unbound.LINE}\n".encode(),
+    Format.NAMES: b"# names\nwww.example.com\nbad/name\n",
 }
 PACK = {Packing.NONE: bytes, Packing.GZIP: gzip.compress, Packing.XZ: lzma.compress}
 
@@ -56,7 +57,7 @@ def test_pi_holes_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>\n", b"www.example.com\n", gzip.compress(b"x" * 100)[:-9], b"\x1f\x8b"]
+    "content", [b"", b"<html>\n", b"some words here\n", gzip.compress(b"x" * 100)[:-9], b"\x1f\x8b"]
 )
 def test_none_of_them(tmp_path, content):
     (tmp_path / "log").write_bytes(content)
