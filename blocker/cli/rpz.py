@@ -93,7 +93,7 @@ def show_status(path: Path | None, as_json: bool) -> None:
     for name, ours in sorted(said.zones.items()):
         table.add_row(name, "served", str(ours.serial), str(ours.records), "")
     for name, theirs in sorted(said.imports.items()):
-        state = "taken over, EXPIRED" if theirs.expired else "taken over"
+        state = "taken over, EXPIRED" if time.time() >= theirs.expires else "taken over"
         when = datetime.fromtimestamp(theirs.confirmed, UTC).isoformat(" ", "seconds") if theirs.confirmed else "never"
         table.add_row(name, state, str(theirs.serial), str(theirs.records), when)
     Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)

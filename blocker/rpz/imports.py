@@ -54,10 +54,6 @@ class Import:
         self.transfers: Counter[tuple[str, str]] = Counter()  # by kind and result
         self._fetch = fetch
 
-    def is_expired(self, now: float) -> bool:
-        """Tell whether no primary has confirmed the zone for as long as its SOA allows, or it never came at all."""
-        return self.held is None or now >= self.held.confirmed + self.held.soa.expire
-
     def refresh(self, key: dns.tsig.Key | None, now: float) -> bool:
         """Ask the primaries in turn; tell whether there is a new version. Raises TransferError with all refusals.
 

@@ -28,7 +28,7 @@ class ImportStatus:
     serial: int  # 0: none yet
     records: int
     confirmed: float  # unix seconds at which a primary last said that it is current; 0: never
-    expired: bool
+    expires: float  # unix seconds at which it expires, unless it is confirmed; 0: there is none
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ class Followers:
         """What is followed."""
         return [each.settings for each in list(self._running.values())]
 
-    def status(self, now: float) -> dict[str, ImportStatus]:
-        """Return how each zone does at `now`, unix seconds."""
-        return {zone: each.status(now) for zone, each in list(self._running.items())}
+    def status(self) -> dict[str, ImportStatus]:
+        """Return how each zone does."""
+        return {zone: each.status() for zone, each in list(self._running.items())}
 
     def transfers(self) -> dict[str, int]:
         """Return the transfers so far, by zone, kind and result."""
@@ -87,11 +87,11 @@ class _Follower:
         self._import.due = 0.0
         self._woken.set()
 
-    def status(self, now: float) -> ImportStatus:
-        held, expired = self._import.held, self._import.is_expired(now)
+    def status(self) -> ImportStatus:
+        held = self._import.held
         if held is None:
-            return ImportStatus(0, 0, 0.0, expired)
-        return ImportStatus(held.soa.serial, held.records, held.confirmed, expired)
+            return ImportStatus(0, 0, 0.0, 0.0)
+        return ImportStatus(held.soa.serial, held.records, held.confirmed, held.confirmed + held.soa.expire)
 
     def _run(self) -> None:
         while not self._stopped:

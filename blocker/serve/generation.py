@@ -167,9 +167,21 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
             for feed in config.feeds
         },
         "bundle": source.bundle.said() if source.bundle else None,
+        "rpz": _zones(config, folder),
         "watch": [str(each) for each in (*lists.watched(source.lists), *source.watched)]
         + ([str(path)] if path else []),
         "duration": time.monotonic() - began,
+    }
+
+
+def _zones(config: Config, folder: Path) -> dict[str, object] | None:
+    """Return what metrics must know of policy zones; None: none are configured."""
+    if not config.rpz.zones and not config.rpz.imports:
+        return None
+    return {
+        "state": str(folder),
+        "served": [zone.name for zone in config.rpz.zones],
+        "imported": [each.zone for each in config.rpz.imports],
     }
 
 

@@ -200,9 +200,7 @@ class Zones:
             if (version := self._histories[name].current) is not None:
                 zones[name] = ZoneStatus(version.serial, version.records)
         sent = {" ".join(labels): count for labels, count in list(self._transfers.items())}
-        said = Status(
-            zones, self._followers.status(time.time()), sent, self._followers.transfers(), self._notifier.gave_up
-        )
+        said = Status(zones, self._followers.status(), sent, self._followers.transfers(), self._notifier.gave_up)
         try:
             status.write(said, self._state)
         except OSError as error:

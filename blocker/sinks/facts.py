@@ -32,6 +32,15 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True)
+class Zones:
+    """The configured policy zones."""
+
+    state: str  # the state folder, where their status is
+    served: tuple[str, ...]
+    imported: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is in force, and how the attempts to change it went; replaced as a whole, so that readers need no lock."""
 
@@ -42,6 +51,7 @@ class Facts:
     apps: Mapping[str, App] = field(default_factory=dict)
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     bundle: Bundle | None = None  # None: lists do not come from bundles here
+    zones: Zones | None = None  # None: no policy zones are configured
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
     succeeded: int = 0  # reloads
     refused: int = 0  # reloads
@@ -66,6 +76,7 @@ class Facts:
             apps={app: App(int(said["entries"]), str(said["title"])) for app, said in event["apps"].items()},
             feeds={feed: Feed(str(said["facts"]), int(said["interval"])) for feed, said in event["feeds"].items()},
             bundle=_bundle(event.get("bundle")),
+            zones=_zones(event.get("rpz")),
             paths=tuple(str(path) for path in event["watch"]),
             succeeded=int(reloads["succeeded"]),
             refused=int(reloads["refused"]),
@@ -73,6 +84,12 @@ class Facts:
             last_duration=float(event["duration"]),
             problems=problems,
         )
+
+
+def _zones(said: Mapping[str, Any] | None) -> Zones | None:
+    if said is None:
+        return None
+    return Zones(str(said["state"]), tuple(map(str, said["served"])), tuple(map(str, said["imported"])))
 
 
 def _bundle(said: Mapping[str, Any] | None) -> Bundle | None:

@@ -22,7 +22,7 @@ from prometheus_client.core import (
 import blocker
 from blocker import events
 from blocker.events import ENDINGS, Labels
-from blocker.sinks import feeds, upstreams, workers
+from blocker.sinks import feeds, upstreams, workers, zones
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
 from blocker.sinks.workers import Worker
@@ -86,6 +86,7 @@ class Collector:
             yield from _lists(facts)
             yield from _reloads(facts)
             yield from feeds.collect(facts.feeds, self._wall())
+            yield from zones.collect(facts.zones, self._wall())
             yield from _bundle(facts)
         yield from _workers(workers.look(self._regions, self._clock()))
         yield _build()

@@ -70,9 +70,9 @@ def test_refused(run, words, why):
 
 
 def test_status(run, tmp_path):
-    said = Status({"staff.rpz.example": ZoneStatus(7, 2)}, {"theirs.example": ImportStatus(8, 3, 60.0, True)})
+    said = Status({"staff.rpz.example": ZoneStatus(7, 2)}, {"theirs.example": ImportStatus(8, 3, 60.0, 120.0)})
     status.write(said, tmp_path / "state")
     lines = run("status").stdout.splitlines()
     assert lines[1].split() == ["staff.rpz.example", "served", "7", "2"]
     assert lines[2].split() == ["theirs.example", "taken", "over,", "EXPIRED", "8", "3", "1970-01-01", "00:01:00+00:00"]
-    assert json.loads(run("status", "--json").stdout)["imports"]["theirs.example"]["expired"]
+    assert json.loads(run("status", "--json").stdout)["imports"]["theirs.example"]["expires"] == 120.0

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from blocker.sinks.facts import App, Bundle, Facts, Feed
+from blocker.sinks.facts import App, Bundle, Facts, Feed, Zones
 from blocker.sinks.metrics import Collector
 from blocker.sinks.region import Region
 
@@ -26,6 +26,7 @@ def exposed() -> dict[str, set[str]]:
         generation=1,
         apps={"tiktok": App(1, "TikTok")},
         feeds={"threats": Feed("/nowhere", 1)},
+        zones=Zones("/nowhere", (), ("theirs.example",)),
         bundle=Bundle(1, 2, "", {"key": 1}),
     )
     found = {}

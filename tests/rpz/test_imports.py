@@ -160,7 +160,7 @@ def test_a_silent_primary(tmp_path, primary, monkeypatch):
     found = importing(tmp_path, primary(silent))
     with pytest.raises(TransferError, match="nothing came"):
         found.refresh(None, NOW)
-    assert (found.held, found.is_expired(NOW), found.due) == (None, True, NOW + 30)
+    assert (found.held, found.due) == (None, NOW + 30)
 
 
 def test_a_signed_zone(tmp_path, primary):
@@ -178,14 +178,6 @@ def test_a_wrong_signature_is_refused(tmp_path, primary, script, key, why):
     with pytest.raises(TransferError, match=why):
         found.refresh(key, NOW)
     assert not found.path.exists()
-
-
-def test_it_expires_but_stays(tmp_path, primary):
-    found = importing(tmp_path, primary(GOOD))
-    found.refresh(None, NOW)
-    assert not found.is_expired(NOW + 86399)
-    assert found.is_expired(NOW + 86400)
-    assert found.path.exists()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,7 @@ from blocker.rpz import status
 from blocker.rpz.status import ImportStatus, Status, ZoneStatus
 
 SAID = Status(
-    {"a.example": ZoneStatus(7, 2)}, {"b.example": ImportStatus(8, 3, 1.5, True)},
+    {"a.example": ZoneStatus(7, 2)}, {"b.example": ImportStatus(8, 3, 1.5, 9.5)},
     {"a.example axfr success": 1}, {"b.example axfr failed": 2}, 3,
 )  # fmt: skip
 
