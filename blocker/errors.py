@@ -47,6 +47,10 @@ class BundleError(ProblemsError):
     """A bundle, a signature or a key was refused; each problem says what is wrong with it."""
 
 
+class EvidenceError(BlockerError):
+    """Evidence cannot be read, or a chain cannot be joined to what is there."""
+
+
 class ArtifactError(BlockerError):
     """A compiled index is damaged, of another version, or missing."""
 

@@ -13,6 +13,7 @@ CORE = {
     "feeds.facts", "feeds.guard", "feeds.schedule",
     "upstream.exchange", "upstream.pool", "bundle.archive", "bundle.key", "bundle.manifest", "bundle.signature",
     "bundle.trust", "wire.constants", "wire.ech", "wire.query", "wire.response",
+    "evidence.chain", "evidence.checkpoint", "evidence.verify",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "ctypes", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
@@ -50,8 +51,8 @@ WITHOUT_TEST = {
     "cli/replaying": "tests/cli/test_simulate.py",
     **dict.fromkeys(
         (
-            "config/apps", "config/bundles", "config/load", "config/models", "config/origin", "config/overrides",
-            "config/places",
+            "config/apps", "config/bundles", "config/evidence", "config/load", "config/models", "config/origin",
+            "config/overrides", "config/places",
             "config/reference", "config/section", "config/whole", "config/values", "config/wording",
         ),
         "tests/test_config.py",
@@ -143,6 +144,7 @@ def test_the_index_maps_files_and_does_nothing_else():
     ("serve", {"cli", "simulate"}),
     ("simulate", {"feeds", "serve", "sinks", "upstream", "cli", "line"}),  # it asks the core, never a running blocker
     ("feeds", {"serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
+    ("evidence", {"serve", "upstream", "cli", "lists", "line", "cache", "fast", "answer", "clients"}),
     ("lists", {"feeds", "serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
     ("bundle", {"serve", "sinks", "cli", "upstream", "line"}),
 ])  # fmt: skip

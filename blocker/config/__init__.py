@@ -6,6 +6,7 @@ never Config.
 
 from blocker.config.apps import check_apps
 from blocker.config.bundles import Bundles
+from blocker.config.evidence import Evidence
 from blocker.config.feeds import Feed, Fetch
 from blocker.config.load import load, parse
 from blocker.config.models import (
@@ -27,7 +28,7 @@ from blocker.config.models import (
     Upstream,
 )
 from blocker.config.overrides import Override
-from blocker.config.places import control_socket, resolv_conf, servers, state_dir
+from blocker.config.places import checkpoints_file, control_socket, node, resolv_conf, servers, state_dir
 from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
 from blocker.config.section import Section
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
@@ -42,6 +43,7 @@ __all__ = [
     "ClientPrivacy",
     "Config",
     "Endpoint",
+    "Evidence",
     "Feed",
     "Fetch",
     "Forward",
@@ -63,9 +65,11 @@ __all__ = [
     "Treatment",
     "Upstream",
     "check_apps",
+    "checkpoints_file",
     "control_socket",
     "endpoint",
     "load",
+    "node",
     "parse",
     "resolv_conf",
     "servers",

@@ -4,6 +4,8 @@ The only place that reads the environment.
 """
 
 import os
+import platform
+import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -81,6 +83,21 @@ def state_dir(config: Config, environment: Mapping[str, str] = os.environ) -> Pa
         return Path.home() / ".cache" / "blocker"
     except RuntimeError as error:
         raise ConfigError(["process.state_dir: this account has no home folder; set process.state_dir"]) from error
+
+
+def node(config: Config) -> str:
+    """Return what records call this machine: `evidence.node`, else its host name as far as its characters allow."""
+    return config.evidence.node or re.sub(r"[^A-Za-z0-9._-]", "-", platform.node())[:64] or "node"
+
+
+def checkpoints_file(config: Config, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the file that takes a copy of every checkpoint. Raises ConfigError."""
+    if config.evidence.checkpoints is not None:
+        return config.evidence.checkpoints
+    log = config.log.attempts
+    if isinstance(log, Path):
+        return log.with_name(f"{log.name}.checkpoints")
+    return state_dir(config, environment) / "evidence.checkpoints"
 
 
 def control_socket(config: Config, environment: Mapping[str, str] = os.environ) -> Path:

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from blocker.config.bundles import Bundles
+from blocker.config.evidence import Evidence
 from blocker.config.feeds import MAX_FEEDS, Feed, Fetch
 from blocker.config.models import (
     UNLISTED,
@@ -60,6 +61,8 @@ class Config(Section):
     """Policy zones: ours for other resolvers, and other people's for us."""
     log: Log = Log()
     """The operators' log, the attempt log and the optional query log."""
+    evidence: Evidence = Evidence()
+    """The attempt log as evidence: nothing of it can be altered without trace."""
     metrics: Metrics = Metrics()
     """Prometheus."""
     limits: Limits = Limits()
@@ -75,6 +78,8 @@ class Config(Section):
             *_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self),
             *_policy_zones(self),
         ]  # fmt: skip
+        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self)]
+        found += _evidence(self)
         if found:
             raise mistakes(found)
         return self
@@ -86,6 +91,11 @@ def _limits(config: Config) -> Iterator[tuple[Where, str]]:
         yield ("cache", "min_ttl"), f"{cache.min_ttl} is more than max_ttl, {cache.max_ttl}"
     if upstream.timeout > upstream.deadline:
         yield ("upstream", "timeout"), f"{upstream.timeout} is more than deadline, {upstream.deadline}"
+
+
+def _evidence(config: Config) -> Iterator[tuple[Where, str]]:
+    if config.evidence.chain and config.log.attempts == "off":
+        yield ("evidence", "chain"), "there is nothing to chain: log.attempts is off; name a file there"
 
 
 def _addresses(config: Config) -> Iterator[tuple[Where, str]]:

@@ -15,6 +15,7 @@ from typing import Final
 
 import setproctitle
 
+from blocker import config as configuration
 from blocker.config import Config
 from blocker.errors import ConfigError
 from blocker.serve import commands
@@ -44,7 +45,8 @@ def run(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when: the workers' last words come first
     try:
-        query_log = QueryLog(config.log)
+        node, copies = configuration.node(config), configuration.checkpoints_file(config)
+        query_log = QueryLog(config.log, config.evidence, node, copies)
     except ConfigError as error:
         for problem in error.problems:
             oplog.get("control").error("cannot log", why=problem)

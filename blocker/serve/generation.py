@@ -39,6 +39,7 @@ _NOT_POLICY: Final = (
     "metrics",
     "limits",
     "process",
+    "evidence",
     "feeds",
     "fetch",
     "rpz",
@@ -130,6 +131,10 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     for each in config.lists.overrides:
         oplog.get("lists").warning("may be blocked by override", name=each.name, reason=each.reason, by=each.by)
     servers = configuration.servers(config)
+    if config.evidence.chain and config.evidence.key_file is not None:
+        from blocker.evidence import keys as signing  # cryptography: in this short-lived process, never in the workers
+
+        signing.signer(config.evidence.key_file)  # now, and not when the first checkpoint is due
     folder = configuration.state_dir(config)
     feeds, warnings = files.in_force(config, folder)
     for warning in warnings:

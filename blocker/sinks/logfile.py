@@ -37,6 +37,7 @@ class Destination(ABC):
     def __init__(self, name: str) -> None:
         """Call the destination `name` in the operators' log."""
         self.name = name
+        self.kept = False  # what it does not take is kept elsewhere, and offered again
         self.dropped = 0  # lines
         self._log = oplog.get("log")
         self._delay = 0.0  # seconds; 0: all is well
@@ -44,21 +45,32 @@ class Destination(ABC):
         self._say_at = 0.0  # unix time
 
     def write(self, lines: Sequence[bytes], now: float) -> None:
-        """Append `lines`, each with its line end, at unix time `now`."""
-        if 0 < self._retry_at - now <= _LAST_DELAY:  # more than that: the clock was set back
-            self.dropped += len(lines)
-            return
+        """Append `lines`, each with its line end, at unix time `now`; those that it does not take are dropped."""
+        self.put(lines, now)
+
+    def put(self, lines: Sequence[bytes], now: float) -> int:
+        """Append `lines` as `write` does, and return how many of them, from the first on, it took."""
+        if not self.is_ready(now):
+            return self._took(lines, len(lines))
         try:
             lost = self._append(lines, now)
         except OSError as error:
-            self.dropped += len(lines)
+            taken = self._took(lines, len(lines))
             self._failed(error.strerror or str(error), now)
-            return
-        self.dropped += lost
+            return taken
+        taken = self._took(lines, lost)
         if lost:
             self._failed(self._short, now)
         elif self._delay:
             self._succeeded()
+        return taken
+
+    def is_ready(self, now: float) -> bool:
+        """Tell whether it is worth trying: it took the last lines, or has had its pause since."""
+        return not 0 < self._retry_at - now <= _LAST_DELAY  # more than that: the clock was set back
+
+    def sync(self) -> None:  # noqa: B027 (a pipe has nothing to do here)
+        """Have what was written survive a power cut, as far as the destination can. Raises OSError."""
 
     @abstractmethod
     def reopen(self) -> None:
@@ -72,11 +84,17 @@ class Destination(ABC):
     def _append(self, lines: Sequence[bytes], now: float) -> int:
         """Append `lines` and return how many of them were lost. Raises OSError when all were."""
 
+    def _took(self, lines: Sequence[bytes], lost: int) -> int:
+        if not self.kept:
+            self.dropped += lost
+        return len(lines) - lost
+
     def _failed(self, why: str, now: float) -> None:
         self._delay = min(max(_FIRST_DELAY, self._delay * 2), _LAST_DELAY)
         self._retry_at = now + self._delay
         self.close()
-        self._say(now, "log cannot be written; events are dropped", why)
+        what = "its records wait in the journal" if self.kept else "events are dropped"
+        self._say(now, f"log cannot be written; {what}", why)
 
     def _succeeded(self) -> None:
         self._delay = self._retry_at = 0.0
@@ -157,6 +175,11 @@ class LogFile(Destination):
             os.close(self._descriptor)
             self._descriptor = None
 
+    def sync(self) -> None:
+        """Have what was written survive a power cut. Raises OSError."""
+        if self._descriptor is not None and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            os.fsync(self._descriptor)
+
     def _append(self, lines: Sequence[bytes], now: float) -> int:
         descriptor, regular = self._opened(now)
         data = b"".join(lines)
@@ -167,6 +190,12 @@ class LogFile(Destination):
         if regular:  # take the torn line back
             os.ftruncate(descriptor, os.fstat(descriptor).st_size - (written - whole))
         return data.count(b"\n", whole)
+
+    def set_aside(self, now: float) -> None:
+        """Rotate the file now, whatever its size and age."""
+        if self._path.is_file() and self._path.stat().st_size:
+            self._rotated(now)
+            self.close()
 
     def _opened(self, now: float) -> tuple[int, bool]:
         """Return the open file, the one that stands at the path now, and whether it is a regular one."""
@@ -209,6 +238,8 @@ class LogFile(Destination):
     def _rotated(self, now: float) -> bool:
         """Move the file away. If that fails it simply grows on: that loses nothing."""
         try:
+            if self.kept:
+                self.sync()  # no checkpoint could speak for it later
             self._path.rename(self._new_name(now))
             for old in rotated(self._path)[self._rotation.keep :]:
                 old.unlink(missing_ok=True)

@@ -80,6 +80,7 @@ class Collector:
             "Log events lost: the journal had no room, or the log could not be written.",
             value=self._sum(Word.DROPPED) + self._sum(Word.LOG_DROPPED),
         )
+        yield from _evidence(self._regions)
         yield from upstreams.collect(self._regions)
         facts = self._facts()
         if facts.generation:
@@ -161,6 +162,28 @@ def _malformed(regions: Sequence[Region]) -> Metric:
     for at, reason in enumerate(MALFORMED_REASONS, Word.MALFORMED):
         metric.add_metric((reason,), sum(region.words[at] for region in regions))
     return metric
+
+
+def _evidence(regions: Sequence[Region]) -> Iterator[Metric]:
+    """Tell how the chain of attempts does, if they are one; the first region holds what the log's writer says."""
+    if not regions or not regions[0].words[Word.EVIDENCE]:
+        return
+    words = regions[0].words
+    yield CounterMetricFamily(
+        "blocker_evidence_records", "Lines of the chain of attempts written, notes included.", value=words[Word.CHAINED]
+    )
+    yield GaugeMetricFamily(
+        "blocker_evidence_checkpoint_timestamp_seconds", "When the chain had its last checkpoint; 0: none yet.",
+        value=words[Word.CHECKPOINT],
+    )  # fmt: skip
+    yield GaugeMetricFamily(
+        "blocker_evidence_broken", "1 if the chain could not go on where it had ended; see the operators' log.",
+        value=words[Word.UNCHAINED],
+    )  # fmt: skip
+    yield GaugeMetricFamily(
+        "blocker_evidence_waiting_bytes", "Octets of attempts in the journals that are not written yet.",
+        value=sum(region.words[Word.HEAD] - region.words[Word.TAIL] for region in regions),
+    )  # fmt: skip
 
 
 def _lists(facts: Facts) -> Iterator[Metric]:

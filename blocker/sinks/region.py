@@ -9,6 +9,7 @@ drain (serve/_udp.pyx) writes tallies, histograms and journal records too, by th
 """
 
 import mmap
+import os
 import struct
 import time
 from bisect import bisect_left
@@ -74,6 +75,12 @@ class Word(IntEnum):
     RECEIVED_BYTES = 25
     SENT_BYTES = 26
     LOG_DROPPED = 27  # records of all workers that no log took; the reader's, in the first region only
+    IDENTITY = 28  # 48 random bits: which memory this is
+    CHAINED = 29  # lines of evidence written; the reader's, in the first region only, as the next ones
+    CHECKPOINT = 30  # unix seconds of the last checkpoint
+    UNCHAINED = 31  # 1: evidence is wanted, and the chain could not be joined to what was there
+    EVIDENCE = 33  # 1: attempts are a chain
+    LOSS_NOTED = 32  # lost records that the evidence tells of
     MALFORMED = 64  # the first of the reasons below
 
 
@@ -104,6 +111,7 @@ class Record(NamedTuple):
     when: float  # unix time
     client: bytes  # 4 or 16 octets
     tail: bytes
+    end: int = 0  # octets ever written to the journal up to its end
 
 
 class Region:
@@ -114,6 +122,8 @@ class Region:
         self.memory = memory if memory is not None else mmap.mmap(-1, REGION_SIZE)
         self.view = memoryview(self.memory)
         self.words = self.view[COUNTERS_AT:HISTOGRAMS_AT].cast("Q")
+        if memory is None:
+            self.words[Word.IDENTITY] = int.from_bytes(os.urandom(6))
         self._histograms = self.view[HISTOGRAMS_AT:UPSTREAMS_AT].cast("Q")
         self._cells = self.view[CELLS_AT : CELLS_AT + MAX_CELLS * CELL_SIZE].cast("Q")
         self._outcomes: dict[Labels, Outcome] = {}
@@ -234,14 +244,22 @@ class Region:
                 continue
             size, flags, octets, when, client = RECORD_HEAD.unpack_from(self.view, start)
             text = self.memory[start + RECORD_HEAD.size : start + size]
-            found.append(Record(flags, when, client[:octets], text))
             tail += (size + 7) & ~7
+            found.append(Record(flags, when, client[:octets], text, tail))
         self._read_to = tail
         return found
 
-    def release(self) -> None:
-        """Give back the room of what was read last: it is written, and survives whatever happens to us."""
-        self.words[Word.TAIL] = self._read_to
+    @property
+    def identity(self) -> bytes:
+        """Which memory this is, 12 hexadecimal digits: a restart of the whole makes another."""
+        return b"%012x" % self.words[Word.IDENTITY]
+
+    def release(self, end: int | None = None) -> None:
+        """Give back the room of what was read last: it is written, and survives whatever happens to us.
+
+        `end` is that of the last record that is done with, if not all are.
+        """
+        self.words[Word.TAIL] = self._read_to if end is None else end
 
     def _count(self, cell: int, ending: int, duration: float) -> None:
         self._cells[cell * (CELL_SIZE // WORD)] += 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from blocker.sinks.facts import App, Bundle, Facts, Feed, Zones
 from blocker.sinks.metrics import Collector
-from blocker.sinks.region import Region
+from blocker.sinks.region import Region, Word
 
 _SUFFIXES = {
     "counter": ("_total",),
@@ -21,6 +21,7 @@ _TARGET = {"job", "instance"}  # every series has them from the scrape
 def exposed() -> dict[str, set[str]]:
     """Return each series' name with its labels."""
     region = Region()
+    region.words[Word.EVIDENCE] = 1
     region.upstream(0, "198.51.100.1:53")
     facts = Facts(
         generation=1,

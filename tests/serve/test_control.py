@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from blocker import config as configuration
 from blocker.config import Config
 from blocker.events import ATTEMPT
 from blocker.serve import control
@@ -359,7 +360,8 @@ def test_attempts_go_to_standard_output(start: Start) -> None:
     running = start()
     running.regions[0].journal(ATTEMPT, 1700000000.25, b"\xc0\x00\x02\x01", b'"app":"tiktok"')
     eventually(lambda: running.output.stat().st_size)
-    line = '{"time":"2023-11-14T22:13:20.250000Z","client":"192.0.2.1","app":"tiktok"}\n'
+    line = '{"time":"2023-11-14T22:13:20.250000Z","client":"192.0.2.1","app":"tiktok","node":"NODE"}\n'
+    line = line.replace("NODE", configuration.node(Config()))
     assert running.output.read_text() == line
 
 

