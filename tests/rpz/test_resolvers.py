@@ -173,7 +173,7 @@ class Estate:
         self.bind = servers.named(
             folder / "bind",
             f"{servers.forwarding(upstream)}"
-            f' response-policy {{ zone "{signed}"; }} qname-wait-recurse no min-update-interval 0;',
+            f' response-policy {{ zone "{signed}"; }} qname-wait-recurse no break-dnssec yes min-update-interval 0;',
             f'key "both" {{ algorithm hmac-sha256; secret "{secret}"; }};\n'
             f'zone "{signed}" {{ type secondary; file "rpz.zone"; masterfile-format text;'
             f" primaries {{ 127.0.0.1 port {self.port} key both; }}; }};\n",
