@@ -34,6 +34,13 @@ class Trigger(StrEnum):
     QNAME = "qname"  # the name that was asked
     ALIAS = "alias"  # a CNAME, DNAME or SVCB/HTTPS target inside the answer
     RESPONSE_IP = "response-ip"  # an address or an address hint inside the answer
+    SNI = "sni"  # the server name in a TLS ClientHello
+    QUIC_SNI = "quic-sni"  # the server name in a QUIC Initial
+    HTTP_HOST = "http-host"  # the Host of a plain HTTP request
+    MMTLS = "mmtls"  # a record or request of WeChat's own protocol
+    ADDRESS = "address"  # the destination of a packet
+    FOREIGN_DNS = "foreign-dns"  # a question to a resolver that is not ours
+    UNRESOLVED = "unresolved"  # a connection to an address that our DNS did not tell that client
 
 
 class Scope(StrEnum):
