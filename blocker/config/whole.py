@@ -76,10 +76,8 @@ class Config(Section):
     def _consistent(self) -> Self:
         found = [
             *_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self),
-            *_policy_zones(self),
+            *_policy_zones(self), *_evidence(self),
         ]  # fmt: skip
-        found = [*_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self)]
-        found += _evidence(self)
         if found:
             raise mistakes(found)
         return self
