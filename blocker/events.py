@@ -82,7 +82,7 @@ class Basis:
         known = self._remembered.get(key)
         if known is None:
             line = {"entry_id": entry_id(rule), "list": self.lists, "policy": self.policy}
-            known = b"," + _json({name: value for name, value in line.items() if value})
+            known = b"," + json_inside({name: value for name, value in line.items() if value})
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()
             self._remembered[key] = known
@@ -130,7 +130,7 @@ def told(answer: bytes | None, addresses: Sequence[bytes]) -> str | list[str]:
     if answer[3] & 0xF:
         return RCODE_NAMES.get(answer[3] & 0xF, str(answer[3] & 0xF)).lower()
     if addresses:
-        return [_address(each) for each in addresses[:_MAX_TOLD]]
+        return [address_text(each) for each in addresses[:_MAX_TOLD]]
     return "records" if answer[6] or answer[7] else "nodata"
 
 
@@ -173,15 +173,17 @@ def tail(
         if heard:
             line["answer"] = heard
         if basis is not None:
-            return _json(line) + basis.of(rule)
-    return _json(line)
+            return json_inside(line) + basis.of(rule)
+    return json_inside(line)
 
 
-def _json(line: dict[str, object] | dict[str, str]) -> bytes:
+def json_inside(line: dict[str, object] | dict[str, str]) -> bytes:
+    """Return `line` as the inside of a JSON object."""
     return json.dumps(line, separators=(",", ":"), ensure_ascii=True)[1:-1].encode()
 
 
-def _address(address: bytes) -> str:
+def address_text(address: bytes) -> str:
+    """Return an address of 4 or 16 octets as people write it."""
     if len(address) == 4:
         return ".".join(map(str, address))
     return str(IPv6Address(address))

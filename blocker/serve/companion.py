@@ -1,7 +1,8 @@
 """A process beside the workers: control, and whoever else logs, fetches or serves what is not a query.
 
 Nothing that happens to it stops an answer: it is replaced after a pause. It hears what is in force, and may ask
-for a reload (serve/link.py is its end of the channel).
+for a reload (serve/link.py is its end of the channel). One that sees attempts has a region, and records them there
+as a worker does: the same log, the same chain of evidence.
 """
 
 import contextlib
@@ -11,6 +12,8 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from blocker.sinks.region import Region, Word
 
 _PAUSE: Final = 0.5  # seconds before one that died is replaced: no haste, no tight loop
 
@@ -23,6 +26,7 @@ class Companion:
     main: Callable[[socket.socket], int]  # its body, given its end of the channel; returns its exit status
     keep: tuple[socket.socket, ...] = ()  # listening sockets that it needs
     wanted: Callable[[Mapping[str, Any]], bool] = lambda _generation: True  # by what is in force; it ends by itself
+    region: Region | None = None  # where it counts and journals, and shows signs of life (`beat`)
     late: bool = False  # it may ask for a reload by itself, and none must come before every worker serves
     pid: int = 0
     channel: socket.socket | None = None
@@ -38,6 +42,9 @@ class Companion:
         """Take note that it is dead: another may start soon."""
         self.pid = 0
         self.start_at = now + _PAUSE
+        if self.region is not None:
+            self.region.words[Word.READY] = 0
+            self.region.words[Word.RESTARTS] += 1
 
     def tell(self, message: Mapping[str, object]) -> None:
         """Say something to it, if it runs."""

@@ -1,6 +1,6 @@
 """The process that keeps HTTP, logs and the control socket away from DNS: nothing that fails here stops an answer.
 
-    workers' journals -> drainer -> attempt log, query log
+    all journals      -> drainer -> attempt log, query log
     workers' counters -> /metrics, /readyz, status
     control socket, changed files -> reload -> supervisor
 
@@ -10,7 +10,8 @@ Started by the supervisor by fork, with its sockets already listening.
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import setproctitle
@@ -39,8 +40,12 @@ def run(
     supervisor: socket.socket,
     http: socket.socket | None,
     control: socket.socket,
+    beside: Mapping[str, Region] = MappingProxyType({}),
 ) -> int:
-    """Be the control process: the body of a forked child. Returns its exit status."""
+    """Be the control process: the body of a forked child. Returns its exit status.
+
+    `regions` are the workers', `beside` those of the companions that record attempts, by name.
+    """
     setproctitle.setproctitle("blocker: control")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when: the workers' last words come first
@@ -52,31 +57,37 @@ def run(
             oplog.get("control").error("cannot log", why=problem)
         return 1
     signal.signal(signal.SIGHUP, lambda *_: query_log.reopen())
-    return Control(regions, config, supervisor, query_log).serve(http, control)
+    return Control(regions, beside, config, supervisor, query_log).serve(http, control)
 
 
 class Control:
     """Everything the control process does, tied together."""
 
     def __init__(
-        self, regions: Sequence[Region], config: Config, supervisor: socket.socket, query_log: QueryLog
+        self,
+        regions: Sequence[Region],
+        beside: Mapping[str, Region],
+        config: Config,
+        supervisor: socket.socket,
+        query_log: QueryLog,
     ) -> None:
-        """Look at `regions`, and talk with the supervisor at the other end of `supervisor`."""
+        """Look at `regions` and those `beside` them, and talk with the supervisor at the other end of `supervisor`."""
         self._regions = regions
+        self._beside = beside
         self._facts = Facts()
         self._began = time.time()
         self._log = oplog.get("control")
         self._query_log = query_log
         self._link = Link(supervisor)
-        self._drainer = Drainer(regions, query_log)
+        self._drainer = Drainer([*regions, *beside.values()], query_log)
         self._watch = Watch(self._changed) if config.lists.watch else None
 
     def serve(self, http: socket.socket | None, control: socket.socket) -> int:
         """Serve until the supervisor says stop, or is gone; then write what is left."""
         self._drainer.start()
         if http is not None:
-            collector = Collector(self._regions, lambda: self._facts)
-            Httpd(http, pages(collector, self._regions)).start()
+            collector = Collector(self._regions, lambda: self._facts, beside=self._beside)
+            Httpd(http, pages(collector, self._regions, self._beside)).start()
         Console(control, {"status": self._status, "reload": self._reload}).start()
         if self._watch is not None:
             self._watch.start()

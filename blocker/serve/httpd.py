@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from blocker.serve.threaded import ThreadedServer
-from blocker.sinks import oplog, workers
+from blocker.sinks import companions, oplog, workers
 from blocker.sinks.metrics import Collector
 from blocker.sinks.region import Region
 
@@ -35,14 +36,19 @@ Pages = Mapping[str, Callable[[str], Page]]
 """Paths, and what makes their pages of a request's Accept header."""
 
 
-def pages(collector: Collector, regions: Sequence[Region], clock: Callable[[], int] = time.monotonic_ns) -> Pages:
-    """Return all there is to see; `clock` tells monotonic nanoseconds."""
+def pages(
+    collector: Collector,
+    regions: Sequence[Region],
+    beside: Mapping[str, Region] = MappingProxyType({}),
+    clock: Callable[[], int] = time.monotonic_ns,
+) -> Pages:
+    """Return all there is to see; `beside` are the regions of companions, `clock` tells monotonic nanoseconds."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
     return {
         "/metrics": partial(_metrics, registry),
         "/healthz": lambda _accept: Page(HTTPStatus.OK, _TEXT, b"ok\n"),
-        "/readyz": lambda _accept: _readiness(regions, clock()),
+        "/readyz": lambda _accept: _readiness(regions, beside, clock()),
     }
 
 
@@ -51,10 +57,12 @@ def _metrics(registry: CollectorRegistry, accept: str) -> Page:
     return Page(HTTPStatus.OK, content_type, encode(registry))
 
 
-def _readiness(regions: Sequence[Region], now: int) -> Page:
+def _readiness(regions: Sequence[Region], beside: Mapping[str, Region], now: int) -> Page:
+    """Say whether DNS is served; a companion that does not live is named, but DNS goes on without it."""
     seen = workers.look(regions, now)
     troubles = [worker.trouble for worker in seen if not worker.up]
-    said = {"ready": not troubles, "workers": len(seen), "problems": troubles}
+    warnings = [each.trouble for each in companions.look(beside, now) if not each.up]
+    said = {"ready": not troubles, "workers": len(seen), "problems": troubles, "warnings": warnings}
     status = HTTPStatus.SERVICE_UNAVAILABLE if troubles else HTTPStatus.OK
     return Page(status, "application/json", json.dumps(said).encode() + b"\n")
 

@@ -185,9 +185,15 @@ class Supervisor:
         http = sockets.listen_tcp(config.metrics.listen) if config.metrics.listen is not None else None
         return Companion(
             "control",
-            lambda channel: control.run([slot.region for slot in self._slots], config, channel, http, listener),
+            lambda channel: control.run(
+                [slot.region for slot in self._slots], config, channel, http, listener, self._beside()
+            ),
             (listener, *([http] if http else [])),
         )
+
+    def _beside(self) -> Mapping[str, Region]:
+        """Return the regions of the companions that record attempts, by the companions' names."""
+        return {each.name: each.region for each in self._companions if each.region is not None}
 
     def _start_companions(self, now: float) -> None:
         for companion in self._companions:

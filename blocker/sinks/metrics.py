@@ -7,8 +7,9 @@ Reads shared memory only; a scrape costs the workers nothing.
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client.core import (
@@ -22,7 +23,7 @@ from prometheus_client.core import (
 import blocker
 from blocker import events
 from blocker.events import ENDINGS, Labels
-from blocker.sinks import feeds, upstreams, workers, zones
+from blocker.sinks import companions, feeds, upstreams, workers, zones
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
 from blocker.sinks.workers import Worker
@@ -58,9 +59,14 @@ class Collector:
         facts: Callable[[], Facts],
         clock: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
+        beside: Mapping[str, Region] = MappingProxyType({}),
     ) -> None:
-        """Look at `regions`; `clock` tells monotonic nanoseconds, `wall` unix seconds."""
+        """Look at the workers' `regions` and those `beside` them, by process.
+
+        `clock` tells monotonic nanoseconds, `wall` unix seconds.
+        """
         self._regions = regions
+        self._beside = beside
         self._facts = facts
         self._clock = clock
         self._wall = wall
@@ -78,9 +84,10 @@ class Collector:
         yield CounterMetricFamily(
             "blocker_events_dropped",
             "Log events lost: the journal had no room, or the log could not be written.",
-            value=self._sum(Word.DROPPED) + self._sum(Word.LOG_DROPPED),
+            value=self._sum(Word.DROPPED) + self._sum(Word.LOG_DROPPED) + companions.dropped(self._beside),
         )
-        yield from _evidence(self._regions)
+        yield from _evidence(self._regions, self._beside)
+        yield from companions.collect(self._beside, self._clock())
         yield from upstreams.collect(self._regions)
         facts = self._facts()
         if facts.generation:
@@ -164,7 +171,7 @@ def _malformed(regions: Sequence[Region]) -> Metric:
     return metric
 
 
-def _evidence(regions: Sequence[Region]) -> Iterator[Metric]:
+def _evidence(regions: Sequence[Region], beside: Mapping[str, Region]) -> Iterator[Metric]:
     """Tell how the chain of attempts does, if they are one; the first region holds what the log's writer says."""
     if not regions or not regions[0].words[Word.EVIDENCE]:
         return
@@ -182,7 +189,7 @@ def _evidence(regions: Sequence[Region]) -> Iterator[Metric]:
     )  # fmt: skip
     yield GaugeMetricFamily(
         "blocker_evidence_waiting_bytes", "Octets of attempts in the journals that are not written yet.",
-        value=sum(region.words[Word.HEAD] - region.words[Word.TAIL] for region in regions),
+        value=sum(region.words[Word.HEAD] - region.words[Word.TAIL] for region in (*regions, *beside.values())),
     )  # fmt: skip
 
 

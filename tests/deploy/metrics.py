@@ -31,7 +31,7 @@ def exposed() -> dict[str, set[str]]:
         bundle=Bundle(1, 2, "", {"key": 1}),
     )
     found = {}
-    for family in Collector([region], lambda: facts, lambda: 0).collect():
+    for family in Collector([region], lambda: facts, lambda: 0, beside={"egress": Region()}).collect():
         labels = set(family._labelnames) | _EXTRA.get(family.type, set())  # type: ignore[attr-defined]
         for suffix in _SUFFIXES[family.type]:
             found[family.name + suffix] = labels

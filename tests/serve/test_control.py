@@ -14,11 +14,12 @@ import pytest
 
 from blocker import config as configuration
 from blocker.config import Config
-from blocker.events import ATTEMPT
+from blocker.events import ATTEMPT, Labels
 from blocker.serve import control
 from blocker.sinks.region import Region, Word
 
 LIMIT = 10.0  # seconds after which a test gives up
+SEEN = Labels("tcp", "", "none", "blocked", "staff", "wechat", "refused", "address")
 
 
 def generation(number: int = 1, **said: object) -> dict[str, object]:
@@ -57,8 +58,9 @@ class Running:
     """A control process, and both ends that a test plays: the supervisor, and those who ask."""
 
     def __init__(self, regions: Sequence[Region], config: Config, folder: Path, kind: socket.SocketKind) -> None:
-        """Fork a control process that looks at `regions`."""
+        """Fork a control process that looks at `regions`, and at one beside them."""
         self.regions = regions
+        self.beside = Region()
         self.path = folder / "control.sock"
         console = socket.socket(socket.AF_UNIX)
         console.bind(str(self.path))
@@ -82,7 +84,7 @@ class Running:
             os.dup2(os.open(self.output, os.O_CREAT | os.O_WRONLY | os.O_APPEND), 1)
             os.dup2(os.open(self.output.with_name("stderr"), os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
             self.supervisor.close()
-            status = control.run(self.regions, config, theirs, http, console)
+            status = control.run(self.regions, config, theirs, http, console, {"egress": self.beside})
         finally:
             os._exit(status)
 
@@ -243,14 +245,26 @@ def test_ready_only_when_every_worker_is(start: Start) -> None:
     ready(running.regions[0])
     status, _, body = running.get("/readyz")
     assert status == 503
-    assert json.loads(body) == {"ready": False, "workers": 2, "problems": ["worker 1: not ready"]}
+    said = {"ready": False, "workers": 2, "problems": ["worker 1: not ready"], "warnings": ["egress: not running"]}
+    assert json.loads(body) == said
     ready(running.regions[1])
     status, _, body = running.get("/readyz")
-    assert (status, json.loads(body)["ready"]) == (200, True)
+    assert (status, json.loads(body)["ready"]) == (200, True)  # DNS goes on without the other one
+    ready(running.beside)
+    assert json.loads(running.get("/readyz")[2])["warnings"] == []
     running.regions[0].words[Word.PULSE] = time.monotonic_ns() - 6_000_000_000
     status, _, body = running.get("/readyz")
     assert status == 503
     assert "worker 0: no sign of life for 6." in body
+
+
+def test_attempts_outside_dns_take_the_same_way(start: Start) -> None:
+    running = start()
+    running.beside.record(running.beside.outcome(SEEN, attempt=True), b"\x7f\0\0\x01", 0.0, b'"a":1', ATTEMPT)
+    eventually(lambda: '"client":"127.0.0.1","a":1' in running.output.read_text())
+    text = running.get("/metrics")[2]
+    assert 'blocker_egress_attempts_total{action="refused",app="wechat"' in text
+    assert "blocker_queries_total{" not in text  # it was none
 
 
 def test_more_connections_than_allowed_are_told_so(start: Start) -> None:

@@ -298,6 +298,13 @@ def test_a_companion_that_died_is_started_again_after_a_pause():
     companion.tell({"event": "reopen"})  # to nobody
 
 
+def test_what_a_companion_counted_survives_it():
+    companion = Companion("egress", lambda _channel: 0, pid=7, region=Region())
+    companion.region.words[Word.READY] = 1
+    companion.died(NOW)
+    assert (companion.region.words[Word.READY], companion.region.words[Word.RESTARTS]) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("served_before", "ready", "status", "stopping"),
     [
