@@ -55,6 +55,17 @@ class ArtifactError(BlockerError):
     """A compiled index is damaged, of another version, or missing."""
 
 
+class KernelError(BlockerError):
+    """The kernel refused what we asked of its rules and sets, or said what nobody understands; nothing was changed.
+
+    `number` is its error as a number of errno, 0 if it named none.
+    """
+
+    def __init__(self, why: str, number: int = 0) -> None:
+        super().__init__(why)
+        self.number = number
+
+
 class UpstreamError(BlockerError):
     """No usable response came from the upstreams."""
 

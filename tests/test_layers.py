@@ -14,7 +14,7 @@ CORE = {
     "upstream.exchange", "upstream.pool", "bundle.archive", "bundle.key", "bundle.manifest", "bundle.signature",
     "bundle.trust", "wire.constants", "wire.ech", "wire.query", "wire.response",
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
-    "egress.attempt",
+    "egress.attempt", "egress.elements",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "ctypes", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
@@ -44,6 +44,8 @@ MAY_IMPORT = {
     "feeds.guard": set(),
     "feeds.schedule": {"config", "feeds.facts"},
     "egress.attempt": {"events", "policy"},
+    "egress.elements": {"errors"},
+    "egress.netlink": {"errors", "egress.elements"},
 }  # fmt: skip
 
 # Modules without a test file of their own name, and where they are tested. This list only ever gets shorter.
