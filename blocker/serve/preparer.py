@@ -24,7 +24,8 @@ def main(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object]
     priority.give_way()
     said: dict[str, object]
     try:
-        said = generation.prepare(path, overrides, number)
+        with priority.interrupted():
+            said = generation.prepare(path, overrides, number)
     except ProblemsError as error:
         said = {"problems": list(error.problems)}
     except (BlockerError, OSError, MemoryError) as error:
