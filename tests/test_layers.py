@@ -13,6 +13,8 @@ CORE = {
     "feeds.facts", "feeds.guard", "feeds.schedule",
     "upstream.exchange", "upstream.pool", "bundle.archive", "bundle.key", "bundle.manifest", "bundle.signature",
     "bundle.trust", "wire.constants", "wire.ech", "wire.query", "wire.response",
+    "egress.hello.dns", "egress.hello.first", "egress.hello.http", "egress.hello.mmtls", "egress.hello.quic",
+    "egress.hello.seen", "egress.hello.tls",
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
     "egress.attempt", "egress.elements",
 }  # fmt: skip
@@ -40,6 +42,7 @@ MAY_IMPORT = {
     "upstream.pool": {"config"},
     "lists.pattern": {"errors", "names"},
     "lists.index": {"lists", "names", "policy"},
+    "egress.hello": {"errors", "names", "wire"},
     "feeds.facts": {"errors"},
     "feeds.guard": set(),
     "feeds.schedule": {"config", "feeds.facts"},

@@ -1,0 +1,124 @@
+"""Reads a TLS ClientHello: the server name, and whether it is encrypted (RFC 8446 §4.1.2, §5.1).
+
+Pure. Takes the octets of a stream in order, from the first on; whoever calls puts segments together
+(egress/stream.py). Records that cut the message into pieces are put together here.
+"""
+
+import struct
+from struct import Struct
+from typing import Final
+
+from blocker.egress.hello.seen import LIMIT, MORE, OTHER, Hello, Unread, host
+from blocker.names import Name
+
+HANDSHAKE: Final = 0x16  # content type
+_CLIENT_HELLO: Final = 1
+_RECORD_HEAD: Final = 5
+_MAX_RECORD: Final = 16_384  # octets of one plaintext record
+_FIXED: Final = 34  # octets: legacy_version and random
+_SERVER_NAME: Final = 0
+_ALPN: Final = 16
+_ECH: Final = 0xFE0D  # RFC 9849
+_MAX_EXTENSIONS: Final = 256  # looked at; browsers send about 20
+_PAIR: Final = Struct("!HH")
+
+
+def read(stream: bytes) -> Hello | Unread:
+    """Return the ClientHello that `stream` begins with.
+
+    One that says it is longer than anybody keeps (LIMIT) is read as far as it has come, so that padding hides no name.
+    """
+    if len(stream) >= 2 and stream[:2] != b"\x16\x03":
+        return OTHER
+    message = b""
+    at = 0
+    while len(stream) >= at + _RECORD_HEAD:
+        size = stream[at + 3] << 8 | stream[at + 4]
+        if stream[at] != HANDSHAKE or stream[at + 1] != 3 or not 0 < size <= _MAX_RECORD:
+            return OTHER
+        at += _RECORD_HEAD
+        message = message + stream[at : at + size] if message else stream[at : at + size]
+        at += size
+        if (found := read_message(message)) is not MORE:
+            return found
+    if stream[at : at + 1] not in (b"", b"\x16"):
+        return OTHER
+    return MORE if len(stream) < LIMIT else OTHER
+
+
+def read_message(message: bytes) -> Hello | Unread:
+    """Return the ClientHello in the handshake messages that begin with `message`, without record heads."""
+    if message and message[0] != _CLIENT_HELLO:
+        return OTHER
+    if len(message) < 4:
+        return MORE
+    end = 4 + (message[1] << 16 | message[2] << 8 | message[3])
+    whole = len(message) >= end
+    if not whole and end <= LIMIT:
+        return MORE
+    try:
+        hello = _hello(message, end)
+    except (IndexError, struct.error):  # something in it ends behind its end
+        hello = None
+    if whole:
+        return hello or OTHER
+    if hello is not None and hello.name is not None:
+        return hello
+    return MORE if len(message) < LIMIT else OTHER
+
+
+def _hello(message: bytes, end: int) -> Hello | None:
+    """Read what is there of a ClientHello that ends at `end`; None: it contradicts itself. Raises IndexError."""
+    at = 4 + _FIXED
+    at += 1 + message[at]  # session id
+    at += 2 + (message[at] << 8 | message[at + 1])  # cipher suites
+    at += 1 + message[at]  # compression methods
+    if at == end:  # no extensions at all: allowed before TLS 1.3
+        return Hello(None)
+    behind = at + 2 + (message[at] << 8 | message[at + 1])
+    if behind > end:
+        return None
+    at += 2
+    there = min(behind, len(message))
+    name: Name | None = None
+    ech = named = False
+    alpn: tuple[bytes, ...] = ()
+    for _ in range(_MAX_EXTENSIONS):
+        if at + 4 > there:
+            break
+        kind, size = _PAIR.unpack_from(message, at)
+        at += 4
+        if at + size > behind:
+            return None
+        if kind == _SERVER_NAME and not named:
+            name = _server_name(message[at : at + size])
+            named = True
+        elif kind == _ECH:
+            ech = True
+        elif kind == _ALPN:
+            alpn = _protocols(message[at : at + size])
+        at += size
+    if len(message) >= end and at != behind:
+        return None
+    return Hello(name, ech, alpn)
+
+
+def _server_name(data: bytes) -> Name | None:
+    """Return the first host name of a server name list (RFC 6066 §3), if there is a sound one."""
+    at = 2
+    while at + 3 <= len(data):
+        kind, size = data[at], data[at + 1] << 8 | data[at + 2]
+        at += 3
+        if kind == 0 and at + size <= len(data):
+            return host(data[at : at + size])
+        at += size
+    return None
+
+
+def _protocols(data: bytes) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    at = 2
+    while at < len(data) and len(found) < 8:
+        found.append(data[at + 1 : at + 1 + data[at]])
+        at += 1 + data[at]
+    return tuple(found)
