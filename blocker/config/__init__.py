@@ -6,6 +6,7 @@ never Config.
 
 from blocker.config.apps import check_apps
 from blocker.config.bundles import Bundles
+from blocker.config.egress import Egress, EgressGroup, governed, redirected
 from blocker.config.evidence import Evidence
 from blocker.config.feeds import Feed, Fetch
 from blocker.config.load import load, parse
@@ -42,6 +43,8 @@ __all__ = [
     "Cache",
     "ClientPrivacy",
     "Config",
+    "Egress",
+    "EgressGroup",
     "Endpoint",
     "Evidence",
     "Feed",
@@ -68,9 +71,11 @@ __all__ = [
     "checkpoints_file",
     "control_socket",
     "endpoint",
+    "governed",
     "load",
     "node",
     "parse",
+    "redirected",
     "resolv_conf",
     "servers",
     "state_dir",

@@ -38,6 +38,7 @@ _FORMATS = {
     "sha256": "SHA-256",
     "public-key": "public key",
     "key-id": "number of a key",
+    "interface": "name of a network interface",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from blocker.config.bundles import Bundles
+from blocker.config.egress import Egress, redirected
 from blocker.config.evidence import Evidence
 from blocker.config.feeds import MAX_FEEDS, Feed, Fetch
 from blocker.config.models import (
@@ -59,6 +60,8 @@ class Config(Section):
     """Names and addresses that stay inside, whatever the lists say."""
     rpz: Rpz = Rpz()
     """Policy zones: ours for other resolvers, and other people's for us."""
+    egress: Egress = Egress()
+    """Rules in the kernel against apps that do not ask our DNS."""
     log: Log = Log()
     """The operators' log, the attempt log and the optional query log."""
     evidence: Evidence = Evidence()
@@ -76,7 +79,7 @@ class Config(Section):
     def _consistent(self) -> Self:
         found = [
             *_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self),
-            *_policy_zones(self), *_evidence(self),
+            *_policy_zones(self), *_evidence(self), *_egress(self),
         ]  # fmt: skip
         if found:
             raise mistakes(found)
@@ -196,3 +199,24 @@ def _policy_zones(config: Config) -> Iterator[tuple[Where, str]]:
     for at, listening in enumerate(config.rpz.listen):
         if listening.port and listening in taken:
             yield ("rpz", "listen", at), f"{listening} is taken already by this proxy; choose another port"
+
+
+def _egress(config: Config) -> Iterator[tuple[Where, str]]:
+    egress = config.egress
+    groups = {UNLISTED, *(group.name for group in config.groups)}
+    for at, group in enumerate(egress.groups if egress.mode == "gateway" else ()):
+        if group.name not in groups:
+            yield (
+                ("egress", "groups", at, "name"),
+                f"there is no group {group.name!r}{nearest(group.name, sorted(groups))}",
+            )
+    if not egress.enabled:
+        return
+    if egress.mode == "gateway" and not egress.devices and not config.groups:
+        yield ("egress", "devices"), "nobody is governed: name the devices' networks here, or describe groups"
+    if egress.dns == "redirect" and not redirected(egress, config.listen):
+        yield (
+            ("egress", "dns"),
+            "devices cannot be redirected to us: all of listen is loopback; listen on an address that they reach, set"
+            " egress.resolver, or write 'reject'",
+        )
