@@ -44,7 +44,8 @@ class Labels(NamedTuple):
     app: str = ""
     action: str = ""
     trigger: str = ""
-    monitored: str = ""  # "1" for an attempt that was only noted
+    monitored: str = ""  # for an attempt that was only noted: "1", or "shadow" if its entry is in shadow
+    rollout: str = ""  # the staged rollout that the entry is part of
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,8 @@ def labels(transport: str, qtype: int, rcode: int | None, ending: Ending, group:
         verdict.rule.app,
         str(verdict.action),
         str(verdict.trigger),
-        "1" if verdict.monitored else "",
+        "shadow" if verdict.shadow else "1" if verdict.monitored else "",
+        verdict.rollout,
     )
 
 
@@ -164,8 +166,10 @@ def tail(
             "entry": rule.source,
             "value": rule.value,
             "trigger": str(verdict.trigger),
-            "action": "monitor" if verdict.monitored else str(verdict.action),
+            "action": "shadow" if verdict.shadow else "monitor" if verdict.monitored else str(verdict.action),
         }
+        if verdict.rollout:
+            line["rollout"] = verdict.rollout
         if verdict.via:
             line["via"] = verdict.via
         if rule.reference:

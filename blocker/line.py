@@ -25,7 +25,7 @@ from blocker.cache import NOTHING_SAID, Cache, Entry
 from blocker.errors import WireError
 from blocker.events import Basis, Ending, Recorder
 from blocker.fast import FOREVER, MAX_EXTRA, Fast, Given
-from blocker.policy import PASSTHRU, Action, Index, Policy, Verdict, decide, inspect
+from blocker.policy import PASSTHRU, Action, Index, Policy, Verdict, decide, inspect, weightier
 from blocker.wire.constants import (
     ANY,
     AXFR,
@@ -271,8 +271,7 @@ class Line:
                 if found.action is not Action.PASSTHRU:
                     self._block(exchange, query, found, now)
                     return
-                if not verdict.monitored:
-                    verdict = found
+                verdict = weightier(verdict, found)
             elif entry is not None:
                 entry.passed = policy
         if response.has_ech and policy.strip_ech:

@@ -6,7 +6,7 @@ how an answer is written on the wire.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Final, Protocol
@@ -69,6 +69,8 @@ class Rule:
     guarded: bool = False  # lies at or above a shared CDN parent: never applied to aliases
     quiet: bool = False  # house-keeping (special names): counted, but not an attempt worth a log line
     feed: bool = False  # from somebody else's list: as an exception it reaches that app's names of feeds only
+    shadow: bool = False  # its list only tries it out: noted as what it would have done, never enforced
+    origin: str = ""  # the feed's name, else the file's without its folder: what a rollout may be about
 
 
 class Index(Protocol):
@@ -90,6 +92,8 @@ class Verdict:
     rule: Rule | None = None
     via: str = ""  # the alias or address inside the answer that matched, as text
     monitored: bool = False  # would have been blocked, were the app enforced for this group
+    shadow: bool = False  # monitored, and only because the entry is in shadow for this client
+    rollout: str = ""  # the staged rollout that the entry is part of
 
 
 PASSTHRU: Final = Verdict(Action.PASSTHRU)
@@ -104,6 +108,14 @@ class Treatment:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """How far a rollout has come for some clients."""
+
+    rollout: str
+    shadow: bool  # what it is about is not enforced for them yet
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The rules of one group of clients; made once per load, shared by all its clients."""
 
@@ -113,6 +125,9 @@ class Policy:
     rebinding: bool = True  # refuse private addresses for public names
     private_zones: tuple[Name, ...] = ()  # may point at private addresses
     forwarded: tuple[Name, ...] = ()  # have upstreams of their own: special-use rules do not apply
+    staged_apps: Mapping[str, Staged] = field(default_factory=dict)  # apps that are being rolled out
+    staged_lists: Mapping[str, Staged] = field(default_factory=dict)  # feeds and files (Rule.origin) that are
+    variant: str = ""  # tells the policies of one group apart, whose clients are in different stages
 
 
 SPECIAL: Final = "special"  # the list of special-use names (RFC 6761, RFC 6303)
@@ -143,6 +158,10 @@ def decide(policy: Policy, index: Index, qname: Name) -> Verdict:
     (allow) beats a block, and an enforced app beats a monitored one; no match means PASSTHRU. A monitored
     match, block or exception, never shields a name from what is enforced, and an exception in a feed shields
     it only from feeds of the same app: no stranger lifts a ban.
+
+    An entry is in shadow when its list says so or a rollout has not reached this client; it is weaker than a
+    monitored one. What is in shadow changes no verdict but the one that would note nothing: a block in shadow
+    is noted if nothing enforced or monitored matches, an exception in shadow reaches its app's entries in shadow.
     """
     found = index.find(qname)
     return _judge(policy, found, qname, Trigger.QNAME, "") if found else PASSTHRU
@@ -160,15 +179,13 @@ def inspect(policy: Policy, index: Index, qname: Name, facts: Facts) -> Verdict:
             verdict = _judge(policy, found, alias, Trigger.ALIAS, names.to_text(alias))
             if verdict.action is not Action.PASSTHRU:
                 return verdict
-            if verdict.monitored:
-                noted = verdict
+            noted = weightier(noted, verdict)
     for address in facts.addresses:
         verdict = inspect_address(policy, index, address)
         if verdict is not PASSTHRU:
             if verdict.action is not Action.PASSTHRU:
                 return verdict
-            if verdict.monitored:
-                noted = verdict
+            noted = weightier(noted, verdict)
         if policy.rebinding and is_private(address) and not _within(qname, policy.private_zones):
             return Verdict(Action.NODATA, Trigger.RESPONSE_IP, REBINDING, str(ip_address(address)))
     return noted
@@ -182,32 +199,69 @@ def inspect_address(policy: Policy, index: Index, address: bytes) -> Verdict:
     return _judge(policy, ((rule,) for rule in found), names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)))
 
 
+def weightier(first: Verdict, then: Verdict) -> Verdict:
+    """Return which of two verdicts that let something pass is to be noted.
+
+    A monitored match goes before one in shadow, any before none; of two alike the first stays.
+    """
+    return then if _weight(then) > _weight(first) else first
+
+
+def _weight(verdict: Verdict) -> int:
+    return 0 if not verdict.monitored else 1 if verdict.shadow else 2
+
+
 def _judge(policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str) -> Verdict:
-    monitored = PASSTHRU
-    pardoned: set[tuple[str, bool]] = set()  # monitored apps, or their feeds alone, that list it as an exception
+    noted = PASSTHRU
+    pardoned: set[tuple[str, bool, bool]] = set()  # see _pardons
     for rules in found:
-        chosen: tuple[Rule, Treatment] | None = None
+        chosen: Verdict | None = None
         for rule in sorted(rules, key=_exceptions_first):
             treatment = policy.apps.get(rule.app)
-            if treatment is None or (rule.app, rule.feed) in pardoned or (rule.guarded and trigger is Trigger.ALIAS):
+            if treatment is None or (rule.guarded and trigger is Trigger.ALIAS):
                 continue
-            if rule.app == SPECIAL and _within(name, policy.forwarded):
-                continue
-            if rule.allow and (treatment.monitored or rule.feed):
-                pardoned |= {(rule.app, True)} if rule.feed else {(rule.app, True), (rule.app, False)}
+            staged = stage_of(policy, rule.app, rule.origin)
+            shadow = rule.shadow or (staged is not None and staged.shadow)
+            if (rule.app, rule.feed, shadow) in pardoned or (rule.app == SPECIAL and _within(name, policy.forwarded)):
                 continue
             if rule.allow:
-                return monitored if monitored.rule else Verdict(Action.PASSTHRU, trigger, rule, via)
-            if chosen is None or (chosen[1].monitored and not treatment.monitored):
-                chosen = rule, treatment
+                if not (shadow or treatment.monitored or rule.feed):
+                    return noted if noted.rule else Verdict(Action.PASSTHRU, trigger, rule, via)
+                pardoned |= _pardons(rule, shadow=shadow)
+                continue
+            rollout = staged.rollout if staged is not None else ""
+            if not (shadow or treatment.monitored):
+                chosen = Verdict(rule.answer or treatment.action, trigger, rule, via, rollout=rollout)
+                break
+            would = Verdict(Action.PASSTHRU, trigger, rule, via, monitored=True, shadow=shadow, rollout=rollout)
+            chosen = would if chosen is None else weightier(chosen, would)
         if chosen is None:
             continue
-        rule, treatment = chosen
-        if not treatment.monitored:
-            return Verdict(rule.answer or treatment.action, trigger, rule, via)
-        if monitored.rule is None:
-            monitored = Verdict(Action.PASSTHRU, trigger, rule, via, monitored=True)
-    return monitored
+        if chosen.action is not Action.PASSTHRU:
+            return chosen
+        noted = weightier(noted, chosen)
+    return noted
+
+
+def stage_of(policy: Policy, app: str, origin: str) -> Staged | None:
+    """Return the rollout that an entry is part of for these clients; of two the one that keeps it in shadow."""
+    of_list = policy.staged_lists.get(origin)
+    of_app = policy.staged_apps.get(app)
+    if of_list is None or (of_app is not None and of_app.shadow and not of_list.shadow):
+        return of_app
+    return of_list
+
+
+def _pardons(rule: Rule, *, shadow: bool) -> set[tuple[str, bool, bool]]:
+    """Return what an exception that shields from nothing enforced shields from: app, of feeds, in shadow.
+
+    A feed's reaches feeds alone, one in shadow only what is in shadow too.
+    """
+    return {
+        (rule.app, feed, still)
+        for feed in ((True,) if rule.feed else (True, False))
+        for still in ((True,) if shadow else (True, False))
+    }
 
 
 def _exceptions_first(rule: Rule) -> bool:

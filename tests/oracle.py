@@ -155,7 +155,7 @@ class Table:
 def rule(value, app="tiktok", *, allow=False, line=1, **more):
     """Return a rule by the short form of its value: `=name` exact, `a.**` or `*` a pattern, a prefix, else a suffix."""
     scope, value = _scope(value)
-    return Rule(app, value, scope, allow, f"{app}.yaml:{line}", **more)
+    return Rule(app, value, scope, allow, f"{app}.yaml:{line}", **{"origin": f"{app}.yaml"} | more)
 
 
 def _scope(value):

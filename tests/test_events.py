@@ -12,6 +12,8 @@ from tests.oracle import rule, verdict
 QNAME = names.from_text("www.tiktok.com")
 ALLOWED = Verdict(Action.PASSTHRU, Trigger.QNAME, rule("ads.tiktok.com", allow=True))
 MONITORED = verdict("passthru", monitored=True)
+SHADOW = verdict("passthru", monitored=True, shadow=True, rollout="r1")
+ROLLED_OUT = verdict("nodata", rollout="r1")
 BLOCKED = verdict("sinkhole", trigger=Trigger.ALIAS, via="x.tiktokcdn.com")
 QUIET = verdict("nxdomain", rule("onion", "special", quiet=True))
 
@@ -19,20 +21,46 @@ QUIET = verdict("nxdomain", rule("onion", "special", quiet=True))
 @pytest.mark.parametrize(
     ("qtype", "rcode", "ending", "said", "expected"),
     [
-        (1, 0, "cache", PASSTHRU, ("udp", "A", "NOERROR", "cache", "", "", "", "", "")),
-        (65, 3, "upstream", PASSTHRU, ("udp", "HTTPS", "NXDOMAIN", "upstream", "", "", "", "", "")),
+        (1, 0, "cache", PASSTHRU, ("udp", "A", "NOERROR", "cache", "", "", "", "", "", "")),
+        (65, 3, "upstream", PASSTHRU, ("udp", "HTTPS", "NXDOMAIN", "upstream", "", "", "", "", "", "")),
         (
             65280,
             0,
             "cache",
             PASSTHRU,
-            ("udp", "other", "NOERROR", "cache", "", "", "", "", ""),
+            ("udp", "other", "NOERROR", "cache", "", "", "", "", "", ""),
         ),  # strangers choose types
-        (1, 9, "upstream", PASSTHRU, ("udp", "A", "other", "upstream", "", "", "", "", "")),
-        (1, None, "blocked", verdict("drop"), ("udp", "A", "none", "blocked", "staff", "tiktok", "drop", "qname", "")),
-        (1, 0, "blocked", BLOCKED, ("udp", "A", "NOERROR", "blocked", "staff", "tiktok", "sinkhole", "alias", "")),
-        (1, 0, "cache", MONITORED, ("udp", "A", "NOERROR", "cache", "staff", "tiktok", "passthru", "qname", "1")),
-        (1, 0, "cache", ALLOWED, ("udp", "A", "NOERROR", "cache", "", "", "", "", "")),  # allowed counts as any other
+        (1, 9, "upstream", PASSTHRU, ("udp", "A", "other", "upstream", "", "", "", "", "", "")),
+        (
+            1,
+            None,
+            "blocked",
+            verdict("drop"),
+            ("udp", "A", "none", "blocked", "staff", "tiktok", "drop", "qname", "", ""),
+        ),
+        (1, 0, "blocked", BLOCKED, ("udp", "A", "NOERROR", "blocked", "staff", "tiktok", "sinkhole", "alias", "", "")),
+        (1, 0, "cache", MONITORED, ("udp", "A", "NOERROR", "cache", "staff", "tiktok", "passthru", "qname", "1", "")),
+        (
+            1,
+            0,
+            "cache",
+            SHADOW,
+            ("udp", "A", "NOERROR", "cache", "staff", "tiktok", "passthru", "qname", "shadow", "r1"),
+        ),
+        (
+            1,
+            0,
+            "blocked",
+            ROLLED_OUT,
+            ("udp", "A", "NOERROR", "blocked", "staff", "tiktok", "nodata", "qname", "", "r1"),
+        ),
+        (
+            1,
+            0,
+            "cache",
+            ALLOWED,
+            ("udp", "A", "NOERROR", "cache", "", "", "", "", "", ""),
+        ),  # allowed counts as any other
     ],
 )
 def test_labels(qtype, rcode, ending, said, expected):
@@ -41,7 +69,15 @@ def test_labels(qtype, rcode, ending, said, expected):
 
 @pytest.mark.parametrize(
     ("said", "attempt"),
-    [(PASSTHRU, False), (ALLOWED, False), (MONITORED, True), (BLOCKED, True), (QUIET, False), (verdict("drop"), True)],
+    [
+        (PASSTHRU, False),
+        (ALLOWED, False),
+        (MONITORED, True),
+        (SHADOW, True),
+        (BLOCKED, True),
+        (QUIET, False),
+        (verdict("drop"), True),
+    ],
 )
 def test_is_attempt(said, attempt):
     assert events.is_attempt(said) is attempt
@@ -70,6 +106,8 @@ WHY = {"app": "tiktok", "entry": "tiktok.yaml:1", "value": "tiktok.com", "refere
         (PASSTHRU, PLAIN),
         (BLOCKED, {**PLAIN, **WHY, "trigger": "alias", "action": "sinkhole", "via": "x.tiktokcdn.com"}),
         (MONITORED, {**PLAIN, **WHY, "trigger": "qname", "action": "monitor"}),
+        (SHADOW, {**PLAIN, **WHY, "trigger": "qname", "action": "shadow", "rollout": "r1"}),
+        (ROLLED_OUT, {**PLAIN, **WHY, "trigger": "qname", "action": "nodata", "rollout": "r1"}),
     ],
 )
 def test_tail(said, expected):

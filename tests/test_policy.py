@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocker import names
-from blocker.policy import PASSTHRU, Action, Policy, Treatment, Trigger, decide, inspect, is_private
+from blocker.policy import PASSTHRU, Action, Policy, Staged, Treatment, Trigger, decide, inspect, is_private, weightier
 from tests.oracle import Table, response, rule
 
 SINKHOLE = Treatment(Action.SINKHOLE)
@@ -214,3 +214,122 @@ def test_a_listed_name_is_blocked_exactly_when_an_enforced_app_lists_it(apps, al
     verdict = decide(STAFF, table, names.from_text("x.example"))
     enforced = any(not STAFF.apps[app].monitored for app in apps)
     assert (verdict.action is not Action.PASSTHRU) == (enforced and not allowed)
+
+
+SHADOW = Table(
+    rule("new.example", shadow=True),
+    rule("free.new.example", shadow=True, allow=True),
+    rule("tiktok.com"), rule("video.tiktok.com", shadow=True), rule("free.tiktok.com", shadow=True, allow=True),
+    rule("both.example", shadow=True), rule("both.example", "wechat"),
+    rule("seen.example", shadow=True), rule("seen.example", "bypass"),
+    rule("dns.example", "bypass"), rule("x.dns.example", shadow=True),
+    rule("open.example", allow=True), rule("deep.open.example", shadow=True), rule("shut.example", shadow=True),
+    rule("open.shut.example", allow=True),
+    rule("bad.example", "bypass"), rule("free.bad.example", "bypass", allow=True, shadow=True),
+    rule("fed.example", feed=True, origin="trial"), rule("ok.fed.example", feed=True, allow=True, origin="other"),
+    rule("fed2.example", feed=True, origin="other"), rule("ok.fed2.example", feed=True, allow=True, origin="trial"),
+    rule("tried.example", origin="tried.txt"), rule("weixin.example", "wechat", origin="tried.txt"),
+    rule("kav.example", "kaspersky"), rule("in.example", "canary", origin="in.txt"),
+    rule("203.0.113.0/24", shadow=True), rule("198.51.100.0/24", "bypass"),
+    rule("203.0.113.64/26", allow=True, shadow=True), rule("203.0.0.0/16", "wechat"),
+)  # fmt: skip
+STAGED = Policy(
+    "staff",
+    {**STAFF.apps, "kaspersky": SINKHOLE},
+    staged_apps={"kaspersky": Staged("kav", shadow=True), "canary": Staged("probe", shadow=True)},
+    staged_lists={
+        "tried.txt": Staged("tried", shadow=True), "trial": Staged("trial", shadow=True),
+        "in.txt": Staged("pilot", shadow=False),
+    },
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("qname", "action", "listed", "noted", "rollout"),
+    [
+        ("a.new.example", "passthru", "new.example", "shadow", ""),
+        ("free.new.example", "passthru", None, "", ""),  # it would be an exception to what would be blocked
+        ("video.tiktok.com", "sinkhole", "tiktok.com", "", ""),  # what is in shadow shields nothing
+        ("free.tiktok.com", "sinkhole", "tiktok.com", "", ""),  # and an exception in shadow lifts no ban
+        ("both.example", "nxdomain", "both.example", "", ""),
+        ("seen.example", "passthru", "seen.example", "monitored", ""),  # monitored goes before shadow
+        ("x.dns.example", "passthru", "dns.example", "monitored", ""),  # even if the one in shadow says it closer
+        ("deep.open.example", "passthru", "deep.open.example", "shadow", ""),  # it would beat the exception above
+        ("open.shut.example", "passthru", "open.shut.example", "", ""),  # which beats what is above it
+        ("free.bad.example", "passthru", "bad.example", "monitored", ""),  # nor does it end the monitoring
+        ("tried.example", "passthru", "tried.example", "shadow", "tried"),  # the rollout of a file
+        ("weixin.example", "passthru", "weixin.example", "shadow", "tried"),  # of whichever app
+        ("kav.example", "passthru", "kav.example", "shadow", "kav"),  # the rollout of an app
+        ("ok.fed.example", "passthru", None, "", ""),  # a feed's exception, for another feed of the app
+        ("fed.example", "passthru", "fed.example", "shadow", "trial"),
+        ("ok.fed2.example", "sinkhole", "fed2.example", "", ""),  # but not one that is only tried
+        ("in.example", "passthru", "in.example", "shadow", "probe"),  # of two rollouts the one that holds it back
+    ],
+)
+def test_shadow(qname, action, listed, noted, rollout):
+    verdict = decide(STAGED, SHADOW, names.from_text(qname))
+    kind = "shadow" if verdict.shadow else "monitored" if verdict.monitored else ""
+    assert (verdict.action, verdict.rule and verdict.rule.value, kind, verdict.rollout) == (
+        action, listed, noted, rollout,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "action", "listed", "shadow"),
+    [
+        ("q. 1 CNAME a.new.example", "passthru", "new.example", True),
+        ("q. 1 CNAME a.new.example\na.new.example 1 CNAME tiktok.com", "sinkhole", "tiktok.com", False),
+        ("q. 1 CNAME a.new.example\na.new.example 1 CNAME dns.example", "passthru", "dns.example", False),  # monitored
+        ("q. 1 CNAME dns.example\ndns.example 1 CNAME a.new.example", "passthru", "dns.example", False),
+        ("q. 1 CNAME a.new.example\na.new.example 1 A 198.51.100.1", "passthru", "198.51.100.0/24", False),
+        ("q. 1 A 203.0.113.1", "nxdomain", "203.0.0.0/16", False),  # by what is enforced around it
+        ("q. 1 A 203.0.113.65", "nxdomain", "203.0.0.0/16", False),
+        ("q. 1 HTTPS 0 tried.example", "passthru", "tried.example", True),
+    ],
+)
+def test_shadow_inside_answers(records, action, listed, shadow):
+    verdict = inspect(STAGED, SHADOW, names.from_text("q"), response(records, name="q"))
+    assert (verdict.action, verdict.rule and verdict.rule.value, verdict.shadow) == (action, listed, shadow)
+
+
+def test_a_stage_that_has_reached_a_client_enforces_and_says_whose_it_is():
+    policy = Policy("staff", {"canary": SINKHOLE}, staged_lists={"in.txt": Staged("pilot", shadow=False)})
+    verdict = decide(policy, SHADOW, names.from_text("in.example"))
+    assert (verdict.action, verdict.shadow, verdict.rollout) == (Action.SINKHOLE, False, "pilot")
+    still = decide(policy, Table(rule("in.example", "canary", shadow=True, origin="in.txt")), b"\2in\7example\0")
+    assert (still.action, still.shadow, still.rollout) == (Action.PASSTHRU, True, "pilot")  # its list holds it back
+
+
+LABELS = st.sampled_from(["a", "b", "c", "d.a", "a.b", "b.c", "x.a.b"])
+RULE = st.builds(
+    rule,
+    LABELS.flatmap(lambda name: st.sampled_from([name, f"={name}"])),
+    st.sampled_from(["tiktok", "wechat", "bypass"]),
+    allow=st.booleans(),
+    shadow=st.booleans(),
+    feed=st.booleans(),
+    origin=st.sampled_from(["kept", "trial"]),
+)
+
+
+@given(st.lists(RULE, max_size=8), LABELS, st.booleans())
+def test_shadow_changes_no_verdict_but_the_one_that_would_note_nothing(rules, name, staged):
+    """Compared with lists that have no such entry."""
+    policy = Policy("staff", STAFF.apps, staged_lists={"trial": Staged("r", shadow=True)} if staged else {})
+    present = [each for each in rules if not (each.shadow or (staged and each.origin == "trial"))]
+    qname = names.from_text(name)
+    without, verdict = decide(policy, Table(*present), qname), decide(policy, Table(*rules), qname)
+    assert verdict.action is without.action
+    assert verdict == without or (verdict.shadow and not without.monitored)
+
+
+def test_what_is_noted_of_two():
+    nothing, shadow, monitored = PASSTHRU, decide(STAGED, SHADOW, b"\3new\7example\0"), decide(
+        STAGED, SHADOW, b"\3dns\7example\0"
+    )  # fmt: skip
+    other = decide(STAGED, SHADOW, b"\5tried\7example\0")
+    for first, then, noted in (
+        (nothing, shadow, shadow), (shadow, nothing, shadow), (shadow, other, shadow),
+        (shadow, monitored, monitored), (monitored, shadow, monitored), (nothing, nothing, nothing),
+    ):  # fmt: skip
+        assert weightier(first, then) is noted

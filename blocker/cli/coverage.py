@@ -121,7 +121,7 @@ def _print_app(console: Console, each: Covered, whole: Covered) -> None:
     if each.hits:
         table = Table("Entry", "Line", "Names", "Queries", title=f"{app}: entries that are hit ({len(whole.hits):,})")
         for hit in each.hits:
-            entry = f"{hit.entry} (exception)" if hit.allow else hit.entry
+            entry = hit.entry + (" (exception)" if hit.allow else "") + (" (shadow)" if hit.shadow else "")
             table.add_row(escape(entry), escape(hit.source), f"{hit.names:,}", f"{hit.queries:,}")
         console.print(table)
     if each.hits and each.never:

@@ -20,6 +20,7 @@ from blocker.events import entry_id
 from blocker.lists.index import Index, Listed
 from blocker.lists.opened import opened
 from blocker.policy import Action, Policy, Rule, Verdict
+from blocker.simulate.sides import state
 from blocker.wire.constants import AAAA, A, type_from_text
 
 _Address = IPv4Address | IPv6Address
@@ -44,7 +45,7 @@ class Explanation:
     """Why a name or an address has its verdict; texts are for people."""
 
     asked: str
-    verdict: str  # blocked, monitored or allowed
+    verdict: str  # blocked, monitored, shadow or allowed
     group: str
     action: str
     answer: str  # what the client hears
@@ -73,7 +74,8 @@ def commands(
 ) -> None:
     """Say whether NAME, a domain name or an IP address, is blocked, and why.
 
-    Works without a running blocker. Exit status 0: allowed (monitored too). 1: blocked. 2: it cannot be said.
+    Works without a running blocker. Exit status 0: allowed (monitored and in shadow too). 1: blocked. 2: it cannot be
+    said.
     """
     found = config.load(path, overrides(lists=lists))
     with TemporaryDirectory(prefix="blocker-") as scratch:
@@ -98,7 +100,7 @@ def _explain(found: Config, index: Index, asked: str, client: _Address | None, q
     blocked = verdict.action is not Action.PASSTHRU
     return Explanation(
         asked=asked,
-        verdict="blocked" if blocked else "monitored" if verdict.monitored else "allowed",
+        verdict=state(verdict),
         group=who.group,
         action=verdict.action.value,
         answer=_answer(found, verdict.action, qtype) if blocked else "",
@@ -144,7 +146,9 @@ def _answer(found: Config, action: Action, qtype: int | None) -> str:
 
 
 def _notes(verdict: Verdict, who: Policy, address: _Address | None) -> Iterator[str]:
-    if verdict.monitored:
+    if verdict.shadow:
+        yield "in shadow: answered truthfully, counted and logged as what would have been blocked"
+    elif verdict.monitored:
         yield f"group {who.group} only monitors this app: answered truthfully, counted and logged"
     if verdict.rule is not None and verdict.rule.allow:
         yield "an exception in the lists allows it"
@@ -167,6 +171,8 @@ def _other(listed: Listed, who: Policy, *, blocked: bool) -> str:
         why = f"group {who.group} does not block this app"
     elif rule.allow:
         why = "an exception"
+    elif rule.shadow or ((staged := policy.stage_of(who, rule.app, rule.origin)) is not None and staged.shadow):
+        why = "in shadow"
     elif treatment.monitored:
         why = "only monitored"
     else:

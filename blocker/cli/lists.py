@@ -92,6 +92,8 @@ def check_lists(ctx: click.Context, paths: tuple[Path, ...], path: Path | None, 
     for warning in warnings:
         click.echo(f"warning: {warning}")
     entries = [counted(_count(sources), "entry", "entries")] if sources else []
+    if shadowed := _shadowed(sources) if sources else 0:
+        entries.append(f"{shadowed} of them in shadow")
     click.echo(", ".join((*entries, counted(len(problems), "problem"), counted(len(warnings), "warning"))))
     ctx.exit(1 if problems else 0)
 
@@ -184,6 +186,17 @@ def _count(sources: Sources, app: str | None = None) -> int:
     return in_force + sum(len(file.keys) for file in sources.files if app in (None, file.app))
 
 
+def _shadowed(sources: Sources, app: str | None = None) -> int:
+    """Return the number of entries that their lists only try out, of one app or of all."""
+    ours = (each for each in sources.lists if app in (None, each.app))
+    return sum(entry.shadow and sources.on(each.app, entry.switch) for each in ours for entry in each.entries)
+
+
+def _entries(sources: Sources, app: str) -> str:
+    shadowed = _shadowed(sources, app)
+    return f"{_count(sources, app)}" + (f"\n({shadowed} in shadow)" if shadowed else "")
+
+
 def _overview(sources: Sources) -> Table:
     table = Table("App", "Title", "Entries", "Switches", "Rests on", "Reviewed", "Review by", show_lines=True)
     for name, app in sorted(sources.apps.items()):
@@ -191,7 +204,7 @@ def _overview(sources: Sources) -> Table:
         table.add_row(
             name if app.loaded else f"{name}\n(disabled)",
             escape(first.title) if first else name,
-            str(_count(sources, name)),
+            _entries(sources, name),
             "\n".join(f"{switch}: {_state(sources, app, switch)}" for switch in app.switches),
             _ground(first),
             str(first.reviewed or "") if first else "",
@@ -239,7 +252,7 @@ def _print_app(console: Console, sources: Sources, app: App) -> None:
             table.add_row(
                 escape(entry.value),
                 entry.scope,
-                "allow" if entry.allow else entry.answer or "block",
+                ("allow" if entry.allow else entry.answer or "block") + (" (shadow)" if entry.shadow else ""),
                 escape(entry.role),
                 str(entry.confidence or ""),
                 f"{entry.switch} ({'on' if on else 'off'})" if entry.switch else "",

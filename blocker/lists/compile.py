@@ -89,7 +89,7 @@ class _Draft:
         self.detail_at = array("I", [0])
         self.in_force: Counter[str] = Counter()
         self._sources = sources
-        self._files: list[tuple[str, str]] = []  # as shown, and the app
+        self._files: list[tuple[str, str, str]] = []  # as shown, the app, the feed's name if it is one's
         self._networks: list[tuple[IPv4Network | IPv6Network, int]] = []
         self._floating: list[int] = []
         self._guards = {key_of(upper) for shared in sources.shared for upper in names.parents(shared)}
@@ -118,7 +118,7 @@ class _Draft:
             "reference": first.legal[0].id if first and first.legal else "",
             "category": first.category if first else "ban",
             "quiet": first.quiet if first else False,
-            "file": first.file if first else next((file for file, owner in self._files if owner == app.name), ""),
+            "file": first.file if first else next((file for file, owner, _ in self._files if owner == app.name), ""),
             "entries": self.in_force[app.name],
             "switches": {name: self._sources.on(app.name, name) for name in app.switches},
             "loaded": app.loaded,
@@ -130,6 +130,7 @@ class _Draft:
             enabled = self._sources.on(each.app, entry.switch)
             self.in_force[each.app] += enabled
             flags = row.DETAILED | (row.ALLOW if entry.allow else 0) | (0 if enabled else row.DISABLED)
+            flags |= row.SHADOW if entry.shadow else 0
             self._place(entry, file, flags)
 
     def _place(self, entry: Entry, file: int, flags: int) -> None:
@@ -159,7 +160,7 @@ class _Draft:
         self.detail_at.append(len(self.details))
 
     def _add_names(self, names_file: NamesFile) -> None:
-        file = self._file(names_file.file, names_file.app)
+        file = self._file(names_file.file, names_file.app, names_file.feed)
         begin = len(self.rows)
         self.keys += names_file.keys
         self.rows.extend(file << 48 | each for each in names_file.rows)
@@ -171,10 +172,10 @@ class _Draft:
             if key in guarded and not self.rows[begin + at] & row.ALLOW:
                 self.rows[begin + at] |= row.GUARDED
 
-    def _file(self, name: str, app: str) -> int:
+    def _file(self, name: str, app: str, feed: str = "") -> int:
         if len(self._files) == row.MAX_FILES:
             raise ListError([f"{name}:1: more than {row.MAX_FILES} list files. Put the names into fewer files."])
-        self._files.append((name, app))
+        self._files.append((name, app, feed))
         return len(self._files) - 1
 
 

@@ -24,6 +24,7 @@ Contents = Mapping[str, set[bytes]]
 
 _REACH: Final = row.EXACT | row.ALLOW | row.BELOW
 _TEXT: Final = 0x80  # not a name
+_SHADOW: Final = 0x02  # only tried out
 _LAST: Final = [bytes((octet,)) for octet in range(256)]
 _SCOPES: Final = {Scope.EXACT: row.EXACT, Scope.BELOW: row.BELOW}
 
@@ -63,9 +64,9 @@ def of_names(file: NamesFile) -> set[bytes]:
 def of_list(each: AppList) -> set[bytes]:
     """Return the entries of a list of ours, whatever its switches."""
     return {
-        entry.target[::-1] + _LAST[_SCOPES.get(entry.scope, 0) | (row.ALLOW if entry.allow else 0)]
+        entry.target[::-1] + _LAST[_SCOPES.get(entry.scope, 0) | _how(allow=entry.allow, shadow=entry.shadow)]
         if isinstance(entry.target, bytes)
-        else _text(entry.value, allow=entry.allow)
+        else _text(entry.value, allow=entry.allow, shadow=entry.shadow)
         for entry in each.entries
     }
 
@@ -74,7 +75,12 @@ def of_index(index: Index) -> Contents:
     """Return the entries of an index that are in force."""
     found: dict[str, set[bytes]] = {app: set() for app in index.apps}
     for app, key, flags, value in index.walk():
-        found[app].add(_text(value, allow=bool(flags & row.ALLOW)) if value else key + _LAST[flags & _REACH])
+        allow, shadow = bool(flags & row.ALLOW), bool(flags & row.SHADOW)
+        found[app].add(
+            _text(value, allow=allow, shadow=shadow)
+            if value
+            else key + _LAST[flags & _REACH | _how(allow=allow, shadow=shadow)]
+        )
     return found
 
 
@@ -91,18 +97,25 @@ def compare(old: Contents, new: Contents, limit: int) -> tuple[Change, ...]:
 
 
 def shown(entry: bytes) -> str:
-    """Return an entry for people: `name` with all below it, `=name` alone, `*.name` only below, `@@` an exception."""
+    """Return an entry for people: `name` with all below it, `=name` alone, `*.name` only below, `@@` an exception.
+
+    One in shadow says so behind that.
+    """
     body, flags = entry[:-1], entry[-1]
     if flags & _TEXT:
         text = body.decode()
     else:
         text = names.to_text(body[::-1])
         text = f"={text}" if flags & row.EXACT else f"*.{text}" if flags & row.BELOW else text
-    return f"@@{text}" if flags & row.ALLOW else text
+    return ("@@" if flags & row.ALLOW else "") + text + (" (shadow)" if flags & _SHADOW else "")
 
 
-def _text(value: str, *, allow: bool) -> bytes:
-    return value.encode() + _LAST[_TEXT | (row.ALLOW if allow else 0)]
+def _text(value: str, *, allow: bool, shadow: bool = False) -> bytes:
+    return value.encode() + _LAST[_TEXT | _how(allow=allow, shadow=shadow)]
+
+
+def _how(*, allow: bool, shadow: bool) -> int:
+    return (row.ALLOW if allow else 0) | (_SHADOW if shadow else 0)
 
 
 def _told(entries: Iterable[bytes], limit: int) -> tuple[str, ...]:

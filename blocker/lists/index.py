@@ -76,7 +76,9 @@ class Index:
         self._rows = checked.parts[Part.ROWS].cast("Q")
         self._detail_at = checked.parts[Part.DETAIL_AT].cast("I")
         self._details = checked.parts[Part.DETAILS]
-        self._files: list[tuple[str, str]] = [(shown, app) for shown, app in about["files"]]
+        self._files: list[tuple[str, str]] = [(shown, app) for shown, app, _ in about["files"]]
+        self.origins: tuple[str, ...] = tuple(feed or shown.rpartition("/")[2] for shown, _, feed in about["files"])
+        """What the entries of each file come from: a feed's name, or the file's own."""
         stretches = {int(size): some for size, some in about["ranges"].items()}
         self._starts = {size: [bytes.fromhex(start) for start, _ in some] for size, some in stretches.items()}
         self._held = {size: [tuple(held) for _, held in some] for size, some in stretches.items()}
@@ -138,6 +140,10 @@ class Index:
     def app_of(self, each: int) -> str:
         """Return the app of an entry."""
         return self._files[row.unpack(each).file][1]
+
+    def origin_of(self, each: int) -> str:
+        """Return what an entry comes from: a feed's name, or its file's own."""
+        return self.origins[row.unpack(each).file]
 
     def rule(self, each: int) -> Rule:
         """Return the rule of an entry of the YAML lists, which says its own value."""
@@ -225,6 +231,8 @@ class Index:
             guarded=bool(flags & row.GUARDED),
             quiet=about.quiet,
             feed=bool(flags & row.FEED),
+            shadow=bool(flags & row.SHADOW),
+            origin=self.origins[file],
         )
 
     def _listed(self, each: int, name: Name) -> Listed:

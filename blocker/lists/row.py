@@ -20,6 +20,7 @@ DETAILED: Final = 32  # the middle number is a detail, not a line
 BELOW: Final = 64  # everything below the name, but not itself (RPZ's `*.name`)
 FEED: Final = 128  # somebody else's list: its exceptions reach names of feeds only
 
+SHADOW: Final = 2048  # its list only tries it out
 _ANSWER_SHIFT: Final = 8  # three bits: the answer that the list itself asks for
 _ANSWERS: Final = (None, Action.NXDOMAIN, Action.NODATA, Action.DROP, Action.SINKHOLE)  # only ever appended to
 

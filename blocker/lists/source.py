@@ -30,12 +30,12 @@ MAX_REASON: Final = 120  # characters: fits an extended DNS error beside the ref
 _ANSWERS: Final = (Action.NXDOMAIN, Action.NODATA, Action.LOOPBACK)
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TOP: Final = (
-    "app", "title", "vendor", "reason", "category", "quiet", "legal", "owner", "reviewed", "review_by",
+    "app", "title", "vendor", "reason", "category", "quiet", "shadow", "legal", "owner", "reviewed", "review_by",
     "sources", "switches", "entries",
 )  # fmt: skip
 _OURS: Final = ("title", "vendor", "reason", "legal", "owner", "reviewed", "review_by", "sources")
 _ENTRY: Final = (
-    "value", "kind", "role", "sources", "confidence", "action", "answer", "switch", "exclusive", "note",
+    "value", "kind", "role", "sources", "confidence", "action", "answer", "switch", "exclusive", "shadow", "note",
 )  # fmt: skip
 
 
@@ -84,6 +84,7 @@ class Entry:
     sources: tuple[str, ...] = ()
     confidence: int | None = None
     note: str = ""
+    shadow: bool = False  # tried out: noted, never enforced
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class AppList:
     reason: str = REASON
     category: Category = Category.BAN
     quiet: bool = False
+    shadow: bool = False  # its entries are, but those that say otherwise
     legal: tuple[Legal, ...] = ()
     owner: str = ""
     reviewed: date | None = None
@@ -130,7 +132,8 @@ def interpret(document: Marked, *, built_in: bool = False) -> AppList:
         page.refuse("'legal' is empty; a ban names the decision that it rests on", "legal")
     sources = {name: _source(name, each) for name, each in page.named_forms("sources").items()}
     switches = {name: _switch(name, each) for name, each in page.named_forms("switches").items()}
-    reader = _EntryReader(sources, switches, built_in=built_in)
+    shadow = page.flag("shadow")
+    reader = _EntryReader(sources, switches, built_in=built_in, shadow=shadow)
     found = AppList(
         file=document.name,
         app=app,
@@ -140,6 +143,7 @@ def interpret(document: Marked, *, built_in: bool = False) -> AppList:
         reason=page.text("reason", limit=MAX_REASON) or REASON,
         category=category,
         quiet=page.flag("quiet"),
+        shadow=shadow,
         legal=legal,
         owner=page.text("owner"),
         reviewed=page.day("reviewed"),
@@ -180,9 +184,12 @@ def _switch(name: str, page: Form) -> Switch:
 class _EntryReader:
     """Reads entries of one list, whose sources and switches are declared above them."""
 
-    def __init__(self, sources: Mapping[str, str], switches: Mapping[str, Switch], *, built_in: bool) -> None:
+    def __init__(
+        self, sources: Mapping[str, str], switches: Mapping[str, Switch], *, built_in: bool, shadow: bool
+    ) -> None:
         self._sources = sources
         self._switches = switches
+        self._shadow = shadow  # of the whole list
         self._required = ("value", "kind") + (("role", "sources", "confidence") if built_in else ())
 
     def entry(self, page: Form) -> Entry | None:
@@ -211,6 +218,7 @@ class _EntryReader:
         return Entry(
             page.line, value, scope, target, allow, Action(answer) if answer else None, switch, page.flag("exclusive"),
             page.text("role"), sources, page.number("confidence", 1, 3), page.text("note"),
+            page.flag("shadow", default=self._shadow),
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from blocker import names
 from blocker.lists import row
 from blocker.lists.index import Index
 from blocker.names import Name
-from blocker.policy import SPECIAL, Action, Policy, decide, inspect_address
+from blocker.policy import SPECIAL, Action, Policy, decide, inspect_address, stage_of
 
 
 class Word(StrEnum):
@@ -62,6 +62,7 @@ class Report:
     exceptions: int = 0  # said as passthru, which also spares the aliases and addresses in the answer
     refused: int = 0  # said as NXDOMAIN
     monitored: int = 0  # left out: only noted here, and RPZ has no word for it
+    shadow: int = 0  # left out: not enforced yet, for all clients of the group at least
     special: int = 0  # left out: every resolver has its own answers for special-use names
     too_long: int = 0  # left out: with the zone's name behind it, it would be longer than a name may be
 
@@ -174,8 +175,11 @@ class _Names:
         if treatment is None:
             return
         report = self._report
+        staged = stage_of(self._policy, self._index.app_of(each), self._index.origin_of(each))
         if each & row.PATTERN:
             _count_pattern(report, self._index, each)
+        elif each & row.SHADOW or (staged is not None and staged.shadow):
+            report.shadow += 1
         elif treatment.monitored:
             report.monitored += 1
         elif each & row.ALLOW:
@@ -256,6 +260,7 @@ def told(report: Report) -> Iterator[str]:
         (report.patterns, "patterns are left out: RPZ has no patterns"),
         (report.too_long, "triggers are left out: with the zone's name they are longer than a name may be"),
         (report.monitored, "entries are left out: their apps are only monitored for this group"),
+        (report.shadow, "entries are left out: they are in shadow, or a rollout has not reached the whole group"),
         (report.special, "special-use names are left out: each resolver has its own answers for those"),
         (report.guarded, "entries at shared parents reach aliases too, which they do not do here"),
         (report.exceptions, "exceptions also spare the aliases and addresses in the answer, which are looked at here"),

@@ -16,7 +16,8 @@ class Kind(StrEnum):
     BLOCKED = "newly blocked"
     ALLOWED = "newly allowed"
     MONITORED = "newly monitored"
-    ANSWERED = "answered otherwise"  # blocked or monitored as before, but for another app or with another action
+    SHADOW = "newly in shadow"
+    ANSWERED = "answered otherwise"  # as before, but for another app or with another action
 
 
 class Status(IntEnum):
@@ -95,7 +96,12 @@ class Report:
 def difference(old: Verdict, new: Verdict) -> Difference | None:
     """Return how two verdicts differ for the client, None if they do not: another line of a list is no difference."""
     if (after := state(new)) != (before := state(old)):
-        kinds = {"blocked": Kind.BLOCKED, "monitored": Kind.MONITORED, "allowed": Kind.ALLOWED}
+        kinds = {
+            "blocked": Kind.BLOCKED,
+            "monitored": Kind.MONITORED,
+            "shadow": Kind.SHADOW,
+            "allowed": Kind.ALLOWED,
+        }
         deciding = (old.rule if before != "allowed" else new.rule) if after == "allowed" else new.rule
         return Difference(kinds[after], _app(deciding))
     if after != "allowed" and (old.action, _app(old.rule)) != (new.action, _app(new.rule)):

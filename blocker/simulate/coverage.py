@@ -17,6 +17,8 @@ from blocker.lists.index import Index
 from blocker.lists.source import AppList, Category, Entry
 from blocker.policy import Scope
 
+_Key = tuple[str, str, str, bool, bool]  # app, source, value, an exception, in shadow
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -25,6 +27,7 @@ class Hit:
     entry: str  # as it stands in the list
     source: str  # file:line
     allow: bool
+    shadow: bool
     names: int
     queries: int
 
@@ -54,7 +57,7 @@ class Covered:
     """One app."""
 
     app: str
-    names: int  # distinct names of the corpus that an entry of its, other than an exception, matches
+    names: int  # distinct names of the corpus that an entry of its, no exception and not in shadow, matches
     queries: int
     entries: int  # in force, by name or pattern
     hit: int  # of those
@@ -83,7 +86,7 @@ class Coverage:
     names: int
     queries: int
     bad: int
-    matched: int  # distinct names that an entry of any app, other than an exception, matches
+    matched: int  # distinct names that an entry of any app, no exception and not in shadow, matches
     apps: Sequence[Covered]
     overlaps: Sequence[Overlap]
 
@@ -97,7 +100,7 @@ def coverage(index: Index, sources: Sources, corpus: Iterable[tuple[str, int]], 
     asked, queries, bad, matched = 0, 0, 0, 0
     of_app: Counter[str] = Counter()
     of_app_queries: Counter[str] = Counter()
-    found: dict[tuple[str, str, str, bool], list[int]] = {}
+    found: dict[_Key, list[int]] = {}
     for text, count in corpus:
         try:
             name = names.from_text(text)
@@ -107,13 +110,13 @@ def coverage(index: Index, sources: Sources, corpus: Iterable[tuple[str, int]], 
         asked += 1
         queries += count
         rules = {rule for rules in index.find(name) for rule in rules if app in (None, rule.app)}
-        blocking = {rule.app for rule in rules if not rule.allow}
+        blocking = {rule.app for rule in rules if not rule.allow and not rule.shadow}
         matched += bool(blocking)
         for each in blocking:
             of_app[each] += 1
             of_app_queries[each] += count
         for rule in rules:
-            counts = found.setdefault((rule.app, rule.source, rule.value, rule.allow), [0, 0])
+            counts = found.setdefault((rule.app, rule.source, rule.value, rule.allow, rule.shadow), [0, 0])
             counts[0] += 1
             counts[1] += count
     hits = _by_app(found)
@@ -134,10 +137,10 @@ def overlaps(sources: Sources, app: str | None = None) -> Iterator[Overlap]:
             yield overlap
 
 
-def _by_app(found: Mapping[tuple[str, str, str, bool], list[int]]) -> dict[str, list[Hit]]:
+def _by_app(found: Mapping[_Key, list[int]]) -> dict[str, list[Hit]]:
     hits: dict[str, list[Hit]] = {}
-    for (app, source, value, allow), (asked, queries) in found.items():
-        hits.setdefault(app, []).append(Hit(value, source, allow, asked, queries))
+    for (app, source, value, allow, shadow), (asked, queries) in found.items():
+        hits.setdefault(app, []).append(Hit(value, source, allow, shadow, asked, queries))
     for some in hits.values():
         some.sort(key=lambda hit: (-hit.names, -hit.queries, hit.source, hit.entry))
     return hits
@@ -185,7 +188,11 @@ def _reach(sources: Sources) -> Iterator[tuple[str, str, set[bytes], set[bytes]]
     for each in sources.lists:
         if each.category is Category.PROTOCOL:
             continue
-        entries = [entry for entry in _named(each, sources) if not entry.allow and isinstance(entry.target, bytes)]
+        entries = [
+            entry
+            for entry in _named(each, sources)
+            if not entry.allow and not entry.shadow and isinstance(entry.target, bytes)
+        ]
         keys = {entry.target[::-1] for entry in entries if isinstance(entry.target, bytes)}
         wide = {
             entry.target[::-1] for entry in entries if entry.scope is Scope.SUFFIX and isinstance(entry.target, bytes)

@@ -14,7 +14,7 @@ from blocker.lists.feed import FeedFile
 from blocker.lists.index import Index
 from blocker.lists.opened import opened
 from blocker.names import Name
-from blocker.policy import PASSTHRU, Action, Policy, Verdict
+from blocker.policy import Action, Policy, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,7 @@ class Side:
         if verdict.action is not Action.PASSTHRU or via is NOTHING:
             return verdict
         found = policy.inspect(who, self.index, qname, via)
-        if found is PASSTHRU or (found.action is Action.PASSTHRU and verdict.monitored):
-            return verdict
-        return found
+        return found if found.action is not Action.PASSTHRU else policy.weightier(verdict, found)
 
 
 def read_via(text: str) -> Via:
@@ -85,7 +83,7 @@ def read_via(text: str) -> Via:
 
 
 def state(verdict: Verdict) -> str:
-    """Return `blocked`, `monitored` or `allowed`."""
+    """Return `blocked`, `monitored`, `shadow` or `allowed`."""
     if verdict.action is not Action.PASSTHRU:
         return "blocked"
-    return "monitored" if verdict.monitored else "allowed"
+    return "shadow" if verdict.shadow else "monitored" if verdict.monitored else "allowed"

@@ -109,11 +109,14 @@ def _tallies(regions: Iterable[Region]) -> Iterator[Metric]:
     responses: Counter[tuple[str, ...]] = Counter()
     blocked: Counter[tuple[str, ...]] = Counter()
     monitored: Counter[tuple[str, ...]] = Counter()
+    shadowed: Counter[tuple[str, ...]] = Counter()
     for labels, count in _outcomes(regions):
         queries[labels.transport, labels.qtype] += count
         if labels.rcode != "none":
             responses[labels.rcode,] += count
-        if labels.monitored:
+        if labels.monitored == "shadow":
+            shadowed[labels.app, labels.group, labels.trigger] += count
+        elif labels.monitored:
             monitored[labels.app, labels.group, labels.trigger] += count
         elif labels.app and labels.ending == events.BLOCKED:
             blocked[labels.app, labels.group, labels.action, labels.trigger] += count
@@ -122,6 +125,12 @@ def _tallies(regions: Iterable[Region]) -> Iterator[Metric]:
     yield _counter("blocker_blocked", "Blocked attempts.", ("app", "group", "action", "trigger"), blocked)
     yield _counter(
         "blocker_monitored", "Attempts answered truthfully, but noted.", ("app", "group", "trigger"), monitored
+    )
+    yield _counter(
+        "blocker_shadowed",
+        "Attempts answered truthfully because the entry is in shadow.",
+        ("app", "group", "trigger"),
+        shadowed,
     )
 
 

@@ -29,6 +29,8 @@ entries:
   - {value: help.tiktok.com, kind: exact, role: web, sources: [seen], confidence: 3, action: allow}
   - {value: pangle.example, kind: suffix, role: ads, sources: [seen], confidence: 3, switch: pangle}
   - {value: 203.0.113.0/24, kind: cidr, role: core, sources: [seen], confidence: 3, exclusive: true}
+  - {value: new.example, kind: suffix, role: core, sources: [seen], confidence: 3, shadow: true}
+  - {value: new.tiktok.com, kind: suffix, role: core, sources: [seen], confidence: 3, shadow: true}
 """
 
 CONFIG = """\
@@ -72,6 +74,8 @@ def explain(tmp_path):
         (["nottiktok.com"], 0, ["allowed", "no list entry applies to it", "may be blocked"]),
         (["pangle.example"], 0, ["allowed", "tiktok.yaml:17", "tiktok.pangle"]),  # listed, but switched off
         (["203.0.113.9"], 1, ["blocked", "203.0.113.0/24 (cidr)", "tiktok.yaml:18", "inside answers"]),
+        (["a.new.example"], 0, ["a.new.example: shadow", "tiktok.yaml:19", "in shadow: answered truthfully"]),
+        (["new.tiktok.com"], 1, ["tiktok.yaml:15", "tiktok.yaml:20: in shadow"]),
         (["10.0.0.1"], 0, ["allowed", "no public name may point at it"]),
         (["2001:db8::1"], 0, ["allowed"]),
         (["a b"], 2, ["blocker: error: 'a b' is not a domain name", "not a URL"]),

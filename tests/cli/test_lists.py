@@ -50,6 +50,14 @@ def test_check(folder):
     assert (run(folder, "check").exit_code, run(folder, "check").output) == (0, "2 entries, 0 problems, 0 warnings\n")
 
 
+def test_what_is_in_shadow_is_said(folder):
+    text = GAMES.replace("note: why}", "note: why, shadow: true}")
+    (folder / "lists" / "games.yaml").write_text(text)
+    assert run(folder, "check").output == "2 entries, 1 of them in shadow, 0 problems, 0 warnings\n"
+    assert "(1 in shadow)" in run(folder, "show").output
+    assert "block (shadow)" in run(folder, "show", "games").output
+
+
 def test_check_a_file_beside_them(folder):
     (folder / "new.txt").write_text("a.example\nb c\n")
     done = run(folder, "check", folder / "new.txt")

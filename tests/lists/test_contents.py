@@ -22,6 +22,8 @@ entries:
   - {value: "play*.example", kind: pattern}
   - {value: 192.0.2.0/24, kind: cidr, exclusive: true}
   - {value: chat.example, kind: suffix, switch: chat}
+  - {value: soon.example, kind: suffix, shadow: true}
+  - {value: "soon*.example", kind: pattern, shadow: true, action: allow}
 """
 
 
@@ -42,7 +44,8 @@ def test_strangers_files(tmp_path, name, text, expected):
 
 def test_a_list_of_ours_and_what_is_compiled_from_it(tmp_path):
     (tmp_path / "games.yaml").write_text(OURS)
-    named = ["192.0.2.0/24", "=two.example", "@@help.one.example", "chat.example", "one.example", "play*.example"]
+    named = ["192.0.2.0/24", "=two.example", "@@help.one.example", "@@soon*.example (shadow)", "chat.example",
+             "one.example", "play*.example", "soon.example (shadow)"]  # fmt: skip
     assert read(tmp_path / "games.yaml") == {"games": named}
     compiling.build(compiling.gather(Lists(built_in=False, directories=(tmp_path,))), tmp_path / "a.index")
     assert read(tmp_path / "a.index") == {

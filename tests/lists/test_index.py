@@ -35,6 +35,7 @@ entries:
   - {value: 198.51.100.0/24, kind: cidr}
   - {value: 203.0.113.0/24, kind: cidr, exclusive: true, switch: off}
   - {value: "2001:db8::/32", kind: cidr, exclusive: true}
+  - {value: tried.example, kind: suffix, shadow: true}
 """
 FILES = {"a.yaml": A, "b.txt": "game.example\nplain.example\n@@yes.plain.example\n", "c.hosts": "0.0.0.0 h.example\n"}
 
@@ -95,6 +96,12 @@ def test_rules_say_where_they_come_from(index):
     assert (second.app, second.value, second.scope, second.answer) == ("b", "game.example", Scope.SUFFIX, None)
 
 
+def test_entries_in_shadow_say_so_and_where_they_come_from(index):
+    ((tried,),) = index.find(names.from_text("www.tried.example"))
+    ((other, _),) = index.find(names.from_text("www.game.example"))
+    assert (tried.shadow, tried.origin, other.shadow) == (True, "a.yaml", False)
+
+
 def test_feeds_say_where_they_come_from(tmp_path):
     (tmp_path / "copy").write_text("# a list\na.example\n@@b.a.example\n")
     sources = gather(Lists(built_in=False), feeds=[FeedFile("ads", "games", tmp_path / "copy", "auto")])
@@ -102,6 +109,7 @@ def test_feeds_say_where_they_come_from(tmp_path):
     index = Index.open(tmp_path / "index")
     ((free,), (rule,)) = index.find(names.from_text("w.b.a.example"))
     assert (rule.app, rule.source, rule.allow, rule.feed) == ("games", f"{tmp_path}/copy:2", False, True)
+    assert (rule.origin, index.origins) == ("ads", ("ads",))
     assert (free.app, free.source, free.allow, free.feed) == ("games", f"{tmp_path}/copy:3", True, True)
 
 

@@ -54,6 +54,20 @@ def test_a_whole_list():
     assert (cidr.target, cidr.exclusive) == (ip_network("192.0.2.0/24"), True)
 
 
+@pytest.mark.parametrize(
+    ("top", "entry", "shadow"),
+    [
+        ("", "", False),
+        ("", ", shadow: true", True),
+        ("shadow: true\n", "", True),
+        ("shadow: true\n", ", shadow: false", False),  # the entry's own word is nearer
+    ],
+)
+def test_a_list_or_an_entry_may_be_in_shadow(top, entry, shadow):
+    text = f"app: games\n{top}entries:\n  - {{value: game.example, kind: suffix{entry}}}\n"
+    assert interpret(text, built_in=False).entries[0].shadow is shadow
+
+
 def test_an_operator_may_leave_most_out():
     found = interpret("app: games\nentries: [{value: game.example, kind: suffix}]", built_in=False)
     assert (found.title, found.reason) == ("games", source.REASON)

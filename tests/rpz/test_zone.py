@@ -75,6 +75,15 @@ def test_what_is_only_monitored_is_left_out(tmp_path):
     assert (found, report.monitored) == ({}, 1)
 
 
+def test_what_is_in_shadow_is_left_out(tmp_path):
+    entries = ["value: b.example, kind: suffix, shadow: true", "value: c.example, kind: exact"]
+    triggers, report = said(tmp_path, entries)
+    assert (triggers, report.shadow) == ({"c.example": "sinkhole"}, 1)
+    assert "1 entries are left out: they are in shadow, or a rollout has not reached the whole group" in zone.told(
+        report
+    )
+
+
 def test_patterns_are_counted_and_named(tmp_path):
     entries = ['value: "**.tracker*.example.net", kind: pattern', 'value: "tracker.*", kind: pattern']
     found, report = said(tmp_path, entries)

@@ -13,6 +13,7 @@ def rule(app, *, allow=False, source="x.txt:1"):
 GAMES, GAMES_MOVED, TOYS = rule("games"), rule("games", source="x.txt:2"), rule("toys")
 BLOCKED = Verdict(Action.SINKHOLE, Trigger.QNAME, GAMES)
 MONITORED = Verdict(Action.PASSTHRU, Trigger.QNAME, GAMES, monitored=True)
+SHADOW = Verdict(Action.PASSTHRU, Trigger.QNAME, GAMES, monitored=True, shadow=True)
 EXCEPTED = Verdict(Action.PASSTHRU, Trigger.QNAME, rule("toys", allow=True))
 
 
@@ -25,6 +26,8 @@ EXCEPTED = Verdict(Action.PASSTHRU, Trigger.QNAME, rule("toys", allow=True))
     (BLOCKED, PASSTHRU, (Kind.ALLOWED, "games")),  # the app that lost it
     (BLOCKED, EXCEPTED, (Kind.ALLOWED, "games")),
     (MONITORED, PASSTHRU, (Kind.ALLOWED, "games")),
+    (PASSTHRU, SHADOW, (Kind.SHADOW, "games")),
+    (SHADOW, BLOCKED, (Kind.BLOCKED, "games")),
     (BLOCKED, MONITORED, (Kind.MONITORED, "games")),
     (PASSTHRU, MONITORED, (Kind.MONITORED, "games")),
     (BLOCKED, Verdict(Action.NXDOMAIN, Trigger.QNAME, GAMES), (Kind.ANSWERED, "games")),

@@ -20,10 +20,12 @@ entries:
   - {value: off.example, kind: suffix, switch: off, sources: [one]}
   - {value: 203.0.113.0/24, kind: cidr, exclusive: true, sources: [one]}
 """
+TRIED = "app: tried\nshadow: true\nentries:\n  - {value: plain.example, kind: suffix}\n"
 FILES = {
     "games.yaml": GAMES,
     "games.txt": "game.example\nwww.never.example\nfile.example\n",
     "toys.hosts": "0.0.0.0 file.example\n",
+    "tried.yaml": TRIED,
 }
 CORPUS = [("www.game.example", 5), ("help.game.example", 2), ("x.gamecdn1.example", 1), ("off.example", 9),
           ("file.example", 3), ("plain.example", 7), ("...", 4)]  # fmt: skip
@@ -43,7 +45,8 @@ def test_a_corpus_with_a_known_answer(made):
     index, sources, folder = made
     found = coverage(index, sources, CORPUS)
     assert (found.names, found.queries, found.bad, found.matched) == (6, 27, 4, 4)
-    games, toys = found.apps
+    games, toys, tried = found.apps
+    assert (tried.names, tried.hits[0].shadow, tried.hits[0].queries) == (0, True, 7)  # hit, and it covers nothing yet
     assert (games.app, games.names, games.queries, games.entries, games.hit) == ("games", 4, 11, 7, 5)
     assert [(hit.entry, hit.names, hit.queries, hit.allow) for hit in games.hits[:2]] == [
         ("game.example", 2, 7, False), ("game.example", 2, 7, False)]  # fmt: skip
@@ -61,7 +64,7 @@ def test_a_corpus_with_a_known_answer(made):
 
 def test_overlaps(made):
     index, sources, folder = made
-    yaml, plain, hosts = (f"{folder}/{name}" for name in FILES)
+    yaml, plain, hosts = (f"{folder}/{name}" for name in list(FILES)[:3])
     found = {frozenset((each.first, each.second)): each for each in coverage(index, sources, []).overlaps}
     both = found[frozenset((yaml, plain))]
     assert both in (Overlap(yaml, plain, 1, 0, 1), Overlap(plain, yaml, 1, 1, 0))
