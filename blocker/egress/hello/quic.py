@@ -50,12 +50,13 @@ class Keys(NamedTuple):
 class Initials:
     """Puts the CRYPTO frames of one connection's client together, over packets and datagrams, in any order."""
 
-    __slots__ = ("_have", "_keys", "_pieces")
+    __slots__ = ("_have", "_keys", "_pieces", "_waiting")
 
     def __init__(self) -> None:
         self._keys: Keys | None = None  # of the first packet: they stay, though the server names another id
         self._have = bytearray()
         self._pieces: dict[int, bytes] = {}
+        self._waiting = 0  # octets in them
 
     def feed(self, datagram: bytes) -> Hello | Unread:
         """Take the next datagram from the client; return the ClientHello once it is whole.
@@ -86,16 +87,20 @@ class Initials:
         return plain
 
     def _add(self, offset: int, data: bytes) -> None:
-        if data and offset + len(data) <= LIMIT and len(self._pieces) < _MAX_PIECES:
-            former = self._pieces.get(offset)
-            if former is None or len(former) < len(data):
-                self._pieces[offset] = data
+        if not data or offset + len(data) > LIMIT or self._waiting + len(data) > LIMIT:
+            return
+        former = self._pieces.get(offset, b"")
+        if len(former) < len(data) and (former or len(self._pieces) < _MAX_PIECES):
+            self._pieces[offset] = data
+            self._waiting += len(data) - len(former)
 
     def _join(self) -> None:
         for offset in sorted(self._pieces):
             if offset > len(self._have):
                 break
-            self._have += self._pieces.pop(offset)[len(self._have) - offset :]
+            data = self._pieces.pop(offset)
+            self._waiting -= len(data)
+            self._have += data[len(self._have) - offset :]
 
 
 class _Head(NamedTuple):

@@ -1,0 +1,104 @@
+"""Says what a connection that was seen on the wire means for the device that made it. Pure.
+
+    Hello, Request -> decide() on its name          sni, quic-sni, http-host
+    Query          -> decide(), else bypass         foreign-dns
+    Record         -> the app whose protocol it is  mmtls
+    Opened         -> the apps' addresses, port 853, never told: address, foreign-dns, unresolved
+
+Names and addresses go through the policy of the DNS half; here is only what DNS has no word for.
+"""
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from typing import Final
+
+from blocker import events
+from blocker.egress import attempt
+from blocker.egress.flows import DNS, DOT, Sight
+from blocker.egress.hello import mmtls
+from blocker.egress.hello.seen import Hello, Record, Request
+from blocker.names import Name
+from blocker.policy import PASSTHRU, Action, Index, Policy, Rule, Scope, Trigger, Verdict, decide, is_private
+from blocker.wire.query import Query
+
+MMTLS: Final = Rule(
+    app="wechat",
+    value="mmtls",
+    scope=Scope.CIDR,
+    allow=False,
+    source="built-in",
+    title="WeChat (Weixin)",
+    reason="the connection speaks mmtls, WeChat's own protocol",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What findings depend on, besides the policy of a device."""
+
+    index: Index
+    resolvers: Container[bytes]  # addresses, 4 or 16 octets, that devices may ask
+    told: Callable[[bytes, bytes], bool] | None = None  # was this device told this address? None: nobody knows
+    kernel: bool = False  # rules in the kernel judge connections before they say anything: only what they say is left
+
+
+def judge(policy: Policy, setting: Setting, sight: Sight) -> tuple[Verdict, Name | None]:
+    """Return the verdict on a connection, and the name that it gave itself away by.
+
+    PASSTHRU without a rule: nothing is wrong with it.
+    """
+    what = sight.what
+    if isinstance(what, Hello):
+        trigger = Trigger.SNI if sight.flow.transport == "tcp" else Trigger.QUIC_SNI
+        return _named(policy, setting, what.name, trigger), what.name
+    if isinstance(what, Request):
+        if mmtls.is_carried_by(what) and (verdict := _built_in(policy, MMTLS, Trigger.MMTLS)).rule is not None:
+            return verdict, what.host
+        return _named(policy, setting, what.host, Trigger.HTTP_HOST), what.host
+    if isinstance(what, Record):
+        return _built_in(policy, MMTLS, Trigger.MMTLS), None
+    if isinstance(what, Query):
+        return _asked(policy, setting, sight, what), what.qname
+    return _opened(policy, setting, sight), None
+
+
+def noted(verdict: Verdict) -> Verdict:
+    """Return `verdict` for one who only looks: it would have been refused."""
+    if verdict.action is Action.PASSTHRU or verdict.rule is None:
+        return verdict
+    return attempt.refused(verdict.trigger, verdict.rule, monitored=True)
+
+
+def _named(policy: Policy, setting: Setting, name: Name | None, trigger: Trigger) -> Verdict:
+    if name is None:
+        return PASSTHRU
+    verdict = decide(policy, setting.index, name)
+    # A house-keeping name (`localhost`, a router's) is nobody's attempt.
+    return attempt.as_connection(verdict, trigger) if events.is_attempt(verdict) else PASSTHRU
+
+
+def _asked(policy: Policy, setting: Setting, sight: Sight, query: Query) -> Verdict:
+    if setting.kernel or sight.flow.destination in setting.resolvers:
+        return PASSTHRU
+    verdict = _named(policy, setting, query.qname, Trigger.FOREIGN_DNS)
+    return verdict if verdict.rule is not None else _built_in(policy, attempt.FOREIGN_DNS, Trigger.FOREIGN_DNS)
+
+
+def _opened(policy: Policy, setting: Setting, sight: Sight) -> Verdict:
+    client, destination, port, _ = sight.flow
+    if setting.kernel or destination in setting.resolvers:
+        return PASSTHRU
+    verdict = attempt.to_address(policy, setting.index, destination)
+    if events.is_attempt(verdict):
+        return verdict
+    if port in DOT:
+        return _built_in(policy, attempt.FOREIGN_DNS, Trigger.FOREIGN_DNS)
+    if setting.told is None or port == DNS or is_private(destination) or setting.told(client, destination):
+        return PASSTHRU
+    return attempt.refused(Trigger.UNRESOLVED, attempt.UNRESOLVED, monitored=True)  # to refuse is the gate's
+
+
+def _built_in(policy: Policy, rule: Rule, trigger: Trigger) -> Verdict:
+    """Return the verdict on what no list holds but an app does, as the device's group treats that app."""
+    treatment = policy.apps.get(rule.app)
+    return PASSTHRU if treatment is None else attempt.refused(trigger, rule, monitored=treatment.monitored)
