@@ -6,7 +6,7 @@ Pure: packets, times and random numbers come in as arguments. Whom to ask is the
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from blocker.wire.constants import AD, CD, DO, HEADER_SIZE, OPT, OUR_UDP_SIZE, QR, RD
+from blocker.wire.constants import AD, CD, DO, FORMERR, HEADER_SIZE, NOTIMP, OPT, OUR_UDP_SIZE, QR, RCODE, RD, TC
 from blocker.wire.query import Query
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Pending:  # written out: the generated __init__ would stay uncompiled
     """One question on its way upstream, and everybody who waits for it."""
 
     __slots__ = (
-        "attempts", "deadline", "done", "former", "helpable", "ident", "key", "over_tcp", "port", "query",
+        "attempts", "deadline", "done", "former", "helpable", "ident", "key", "over_tcp", "plain", "port", "query",
         "question", "sent", "server", "started", "tried", "unreachable", "waiting", "wake",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class Pending:  # written out: the generated __init__ would stay uncompiled
         self.tried: int = 0  # bit mask of servers
         self.wake: float = 0.0  # when to look at it again; an older entry of the heap is void
         self.over_tcp: bool = False
+        self.plain: bool = False  # sent without EDNS last
         self.helpable: bool = False  # somebody who waits could be given a stale answer
         self.done: bool = False
 
@@ -59,11 +60,30 @@ def question_of(query: Query, coin: int | None = None) -> bytes:
     return bytes(spelled)
 
 
-def message(ident: int, query: Query, question: bytes) -> bytes:
+def knows_no_edns(packet: bytes) -> bool:
+    """Tell whether a reply comes from a server to which our OPT record was an error: it has none (RFC 6891 §7)."""
+    return packet[3] & RCODE in (FORMERR, NOTIMP) and packet[10:12] == b"\0\0"
+
+
+def is_whole_reply(packet: bytes, question: bytes) -> bool:
+    """Tell whether a packet that came over TCP, with the right id, replies to `question` in full (RFC 5452 §9.1)."""
+    return (
+        len(packet) >= HEADER_SIZE
+        and bool(packet[2] & QR >> 8)
+        and not packet[2] & TC >> 8
+        and packet[4:6] == b"\0\1"
+        and packet.startswith(question, HEADER_SIZE)
+    )
+
+
+def message(ident: int, query: Query, question: bytes, *, edns: bool = True) -> bytes:
     """Return the query to send upstream. Composed anew, so nothing of the client's but the question leaves:
     no client subnet, no cookie. AD asks for the answer's AD (RFC 6840 §5.7); DO and CD are the client's.
+    Without `edns` DO cannot be said.
     """
     flags = RD | AD | query.flags & CD
+    if not edns:
+        return _HEADER.pack(ident, flags, 1, 0, 0, 0) + question
     return _HEADER.pack(ident, flags, 1, 0, 0, 1) + question + (_OPT_DO if query.do else _OPT_PLAIN)
 
 
@@ -102,15 +122,17 @@ class InFlight:
         """Return the question that `packet`, received on socket `port`, replies to (RFC 5452 §9).
 
         The socket is connected, so source address and port were checked by the kernel; id and question,
-        to the letter's case, are checked here.
+        to the letter's case, are checked here. Who cannot read a query may leave its question out.
         """
         if len(packet) < HEADER_SIZE or not packet[2] & QR >> 8:
             return None
         by_id = self._by_port.get(port)
         pending = by_id.get(packet[0] << 8 | packet[1]) if by_id is not None else None
-        if pending is None or not packet.startswith(pending.question, HEADER_SIZE) or packet[4:6] != b"\0\1":
+        if pending is None:
             return None
-        return pending
+        if packet[4:6] == b"\0\1" and packet.startswith(pending.question, HEADER_SIZE):
+            return pending
+        return pending if len(packet) == HEADER_SIZE and knows_no_edns(packet) else None
 
     def remove(self, pending: Pending) -> None:
         """Forget a question that is settled."""

@@ -30,6 +30,7 @@ class Server:
     refusing: float = 0.0  # moving share of responses that were of no use
     down: bool = False
     probe_at: float = 0.0  # monotonic seconds: when to probe it, while down
+    plain_until: float = 0.0  # monotonic seconds: asked without EDNS until then
     queries: int = 0
     responses: int = 0
     timeouts: int = 0

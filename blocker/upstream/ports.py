@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import select
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -47,15 +48,17 @@ class Ports:
         received: Callable[[bytes, Port], None],
         unreachable: Callable[[Port], None],
         polled: Callable[[], None],
+        most: int = sys.maxsize,
     ) -> None:
         """Open `size` sockets per server; `received` gets each packet, `unreachable` each ICMP error, and
-        `polled` is called after a batch of them.
+        `polled` is called after a batch of them. With `most` sockets open, old ones do not linger.
         """
         self._loop = loop
         self._servers = servers
         self._received = received
         self._unreachable = unreachable
         self._polled = polled
+        self._most = most
         self._random = Entropy()
         self._numbers = 0
         self._by_fd: dict[int, Port] = {}
@@ -80,7 +83,7 @@ class Ports:
                 fresh = self._open(server)
                 self._old.append((now + _LINGER, port))
                 port = ports[at] = fresh
-            while self._old and self._old[0][0] < now:
+            while self._old and (self._old[0][0] < now or len(self._by_fd) > self._most):
                 self._close(self._old.popleft()[1])
         return port
 

@@ -5,6 +5,7 @@ Retries, probes and deadlines hang on one timer.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -18,15 +19,16 @@ from blocker.line import Exchange, Line
 from blocker.names import Name
 from blocker.sinks.region import MAX_UPSTREAMS, Region, UpstreamWord, Word
 from blocker.upstream.entropy import Entropy
-from blocker.upstream.exchange import TICK, InFlight, Pending, message, question_of
+from blocker.upstream.exchange import TICK, InFlight, Pending, is_whole_reply, knows_no_edns, message, question_of
 from blocker.upstream.pool import Pool, RetryBudget, Server
 from blocker.upstream.ports import Port, Ports
 from blocker.upstream.stream import Connection
-from blocker.wire.constants import HEADER_SIZE, NOERROR, NXDOMAIN, OPCODE, QR, SERVFAIL, TC, YXDOMAIN
+from blocker.wire.constants import DS, NOERROR, NXDOMAIN, OPCODE, SERVFAIL, TC, YXDOMAIN
 from blocker.wire.query import Query, parse_query
 from blocker.wire.response import Response, scan
 
 _USABLE: Final = (NOERROR, NXDOMAIN, YXDOMAIN)
+_PLAIN_FOR: Final = 900.0  # seconds a server without EDNS is asked without it: it may be replaced by a better one
 _COUNTERS: Final = tuple(
     (word, word.name.lower())
     for word in (
@@ -56,9 +58,10 @@ class Resolver:
         *,
         stale_after: float,
         client_in_flight: int,
+        most_ports: int = sys.maxsize,
     ) -> None:
         """`servers` are the default upstreams; `settled` is called with each exchange that has its
-        answer, `flush` after a batch of them.
+        answer, `flush` after a batch of them. Sockets are `most_ports`, late ones included.
         """
         self._loop = loop
         self._config = config
@@ -76,6 +79,8 @@ class Resolver:
         endpoints = endpoints[:MAX_UPSTREAMS]
         self._servers = [Server(end) for end in endpoints]
         self._words = [region.upstream(number, str(end)) for number, end in enumerate(endpoints)]
+        for number in range(len(endpoints), MAX_UPSTREAMS):
+            region.upstream(number, "")  # one that is asked no longer must not be shown as it once was
         self._bases = [list(words) for words in self._words]
         self._default = Pool([endpoints.index(end) for end in servers], config.strategy)
         self._zones: dict[Name, Pool] = {
@@ -83,11 +88,12 @@ class Resolver:
             for each in config.forward
             for zone in each.zones
         }
-        self._ports = Ports(loop, endpoints, config.ports, self._received, self._unreachable, flush)
+        self._ports = Ports(loop, endpoints, config.ports, self._received, self._unreachable, flush, most_ports)
         self._connections = [Connection(loop, end, config.deadline) for end in endpoints]
         self._timer = loop.call_later(TICK, self._tick)
         self._retired = False
         self._closed = False
+        self._publish()  # at once: nobody is unhealthy for not having been asked
 
     def __len__(self) -> int:
         """The number of questions on their way."""
@@ -157,17 +163,25 @@ class Resolver:
             self._region.bug(error)
             self._settle(pending, None, now)
 
-    def _pool(self, qname: Name) -> Pool:
+    def _pool(self, query: Query) -> Pool:
         if self._zones:
+            qname = query.qname
+            if query.qtype == DS and qname != names.ROOT:  # the parent speaks of a delegation (RFC 4035 §3.1.4.1)
+                qname = qname[1 + qname[0] :]
             for zone in names.parents(qname):
                 if (pool := self._zones.get(zone)) is not None:
                     return pool
         return self._default
 
     def _send(self, pending: Pending, now: float) -> None:
-        number = self._pool(pending.query.qname).pick(self._servers, pending.tried)
+        number = self._pool(pending.query).pick(self._servers, pending.tried)
         pending.tried |= 1 << number
         pending.attempts += 1
+        pending.plain = False
+        self._attempt(number, pending, now)
+
+    def _attempt(self, number: int, pending: Pending, now: float) -> None:
+        pending.over_tcp = False
         self._send_to(number, pending, now)
         self._wake(pending, now + self._servers[number].wait(self._config.timeout))
 
@@ -186,7 +200,8 @@ class Resolver:
             port = self._ports.pick(number, self._random(), now)
             while not self._in_flight.sent(pending, port.number, ident := self._random()):
                 pass
-            port.socket.send(message(ident, pending.query, pending.question))
+            pending.plain = pending.plain or now < server.plain_until
+            port.socket.send(message(ident, pending.query, pending.question, edns=not pending.plain))
         except OSError:  # no route, no buffer, no descriptor: as if it had been lost on the way
             server.errors += 1
 
@@ -208,6 +223,10 @@ class Resolver:
     def _judge(self, number: int, pending: Pending, packet: bytes, now: float, *, is_last: bool) -> None:
         """Take a reply that matched: read it, or try elsewhere, unless a later attempt is under way there."""
         server = self._servers[number]
+        if is_last and not pending.plain and knows_no_edns(packet):
+            pending.plain = True
+            self._attempt(number, pending, now)
+            return
         response: Response | None = None
         try:
             if packet[2] & OPCODE >> 8:
@@ -217,6 +236,8 @@ class Resolver:
             server.errors += 1
         if response is not None and response.rcode in _USABLE:
             server.served()
+            if pending.plain and is_last and now >= server.plain_until:
+                server.plain_until = now + _PLAIN_FOR
             self._settle(pending, response, now)
             return
         server.refused(now, self._config.probe_interval)
@@ -236,7 +257,7 @@ class Resolver:
         return (pending.attempts == 1 and self._has_untried(pending)) or self._budget.spend()
 
     def _has_untried(self, pending: Pending) -> bool:
-        return self._pool(pending.query.qname).untried(pending.tried)
+        return self._pool(pending.query).untried(pending.tried)
 
     def _settle(self, pending: Pending, response: Response | None, now: float) -> None:
         """Give everybody who waits their answer; once."""
@@ -264,15 +285,14 @@ class Resolver:
         self._servers[number].tcp_queries += 1
         self._wake(pending, pending.deadline)
         ident = self._random()
-        query = message(ident, pending.query, pending.question)
+        query = message(ident, pending.query, pending.question, edns=not pending.plain)
 
         def replied(packet: bytes | None) -> None:
             if pending.done:
                 return
             now = time.monotonic()
-            if packet is None or not _is_whole_reply(packet, pending.question):
+            if packet is None or not is_whole_reply(packet, pending.question):
                 self._servers[number].errors += 1
-                pending.over_tcp = False
                 if self._may_retry(pending, now):
                     self._send(pending, now)
                 else:
@@ -369,14 +389,3 @@ class Resolver:
                 self._in_flight.add(pending)
                 self._send_to(number, pending, now)
                 self._wake(pending, pending.deadline)
-
-
-def _is_whole_reply(packet: bytes, question: bytes) -> bool:
-    """Tell whether a packet that came over TCP, with the right id, replies to `question` in full (RFC 5452 §9.1)."""
-    return (
-        len(packet) >= HEADER_SIZE
-        and bool(packet[2] & QR >> 8)
-        and not packet[2] & TC >> 8
-        and packet[4:6] == b"\0\1"
-        and packet.startswith(question, 12)
-    )

@@ -40,6 +40,7 @@ AAAA: Final = 28
 SRV: Final = 33
 DNAME: Final = 39
 OPT: Final = 41
+DS: Final = 43
 RRSIG: Final = 46
 SVCB: Final = 64
 HTTPS: Final = 65
@@ -92,8 +93,10 @@ class Ede(IntEnum):
 
 # The same as plain ints, where every response passes: an Enum's member is a slow look-up on Python 3.11.
 NOERROR: Final = 0
+FORMERR: Final = 1
 SERVFAIL: Final = 2
 NXDOMAIN: Final = 3
+NOTIMP: Final = 4
 YXDOMAIN: Final = 6  # a DNAME made the name too long (RFC 6672 §2.2)
 
 TYPE_NAMES: Final = {

@@ -200,6 +200,40 @@ def test_an_unusable_answer_from_one_of_two(start, upstream, more_upstreams, scr
     assert (len(other.seen()), len(upstream.seen())) == (1, 1)
 
 
+def test_a_failure_over_tcp_is_tried_elsewhere(start, upstream, more_upstreams):
+    other = more_upstreams(script=truncated(failure))
+    daemon = start(ONE | {"upstream": {"strategy": "ordered"}}, upstreams=[other, upstream])
+    began = time.monotonic()
+    assert addresses(daemon.ask("tc.example")) == [V4]
+    assert time.monotonic() - began < 2.0
+    assert ([seen.transport for seen in other.seen()], len(upstream.seen())) == (["udp", "tcp"], 1)
+
+
+@pytest.mark.parametrize("stump", [True, False], ids=["no question", "question"])
+@pytest.mark.parametrize("code", ["FORMERR", "NOTIMP"])
+def test_an_upstream_without_edns(start, upstream, code, stump):
+    """It is asked without (RFC 6891 §7), and no second time with."""
+
+    def old(seen):
+        if not seen.message.ar:
+            return default(seen)
+        (reply,) = answer(rcode=code)(seen)
+        return [Reply(reply.wire[:4] + bytes(8) if stump else reply.wire)]
+
+    upstream.default = old
+    daemon = start(ONE)
+    with daemon.client() as client:
+        assert addresses(client.ask("first.example")) == [V4]
+        assert addresses(client.ask("second.example", do=True)) == [V4]
+        upstream.scripts["tc.example"] = truncated(TXT)
+        assert len(client.ask("tc.example", "TXT").answer[0]) == 4
+    assert [(seen.name, seen.transport, len(seen.message.ar)) for seen in upstream.seen()] == [
+        ("first.example", "udp", 1), ("first.example", "udp", 0), ("second.example", "udp", 0),
+        ("tc.example", "udp", 0), ("tc.example", "tcp", 0),
+    ]  # fmt: skip
+    assert daemon.count("blocker_upstream_healthy") == 1
+
+
 def test_a_huge_answer(shared, shared_upstream):
     many = [f"huge.example. 300 A 93.184.{number // 250}.{number % 250 + 1}" for number in range(3000)]
     shared_upstream.scripts["huge.example"] = truncated(answer(*many))
@@ -245,6 +279,16 @@ def test_zones_with_upstreams_of_their_own(start, upstream, more_upstreams):
     assert addresses(daemon.ask("www.notcorp.example")) == [V4]
     assert [seen.name for seen in inside.seen()] == ["www.corp.example", "3.2.1.10.in-addr.arpa"]
     assert [seen.name for seen in upstream.seen()] == ["www.notcorp.example"]
+
+
+def test_of_a_delegation_the_parent_is_asked(start, upstream, more_upstreams):
+    """DS belongs to the zone above (RFC 4035 §3.1.4.1), which is not the forwarded one."""
+    inside = more_upstreams()
+    daemon = start({"upstream": {"forward": [{"zones": ["corp.example"], "servers": [str(inside)]}]}})
+    for name in ("corp.example", "below.corp.example", "."):
+        daemon.ask(name, "DS")
+    assert [seen.name for seen in inside.seen()] == ["below.corp.example"]
+    assert [seen.name for seen in upstream.seen()] == ["corp.example"]
 
 
 def test_private_addresses_from_outside_are_refused(start, upstream):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocker.upstream.exchange import TICK, InFlight, Pending, message, question_of
+from blocker.upstream.exchange import TICK, InFlight, Pending, knows_no_edns, message, question_of
 from blocker.wire.query import parse_query
 from tests.oracle import COOKIE, ask, said
 
@@ -42,6 +42,14 @@ def test_what_leaves(packet, flags, do):
     assert [str(each) for each in left.question] == ["www.example.com. IN A"]
 
 
+def test_what_leaves_for_who_knows_no_edns():
+    query = parse_query(ask("www.example.com", do=True))
+    left = dns.message.from_wire(message(IDENT, query, question_of(query), edns=False))
+    assert (dns.flags.to_text(left.flags), left.edns, [str(each) for each in left.question]) == (
+        "RD AD", -1, ["www.example.com. IN A"],
+    )  # fmt: skip
+
+
 @given(st.integers(0, 2**64 - 1))
 def test_spelling_by_coin(coin):
     spelled = question_of(QUERY, coin)
@@ -74,6 +82,11 @@ def altered(wire, at, value):
         (lambda wire: altered(wire, 32, b"\3"), PORT, False),  # another class
         (lambda wire: wire[:11], PORT, False),
         (lambda wire: wire[:20], PORT, False),
+        (lambda wire: wire[:2] + b"\x81\x81" + bytes(8), PORT, True),  # FORMERR: it could not read the question
+        (lambda wire: wire[:2] + b"\x81\x84" + bytes(8), PORT, True),
+        (lambda wire: wire[:2] + b"\x81\x80" + bytes(8), PORT, False),  # whoever could must repeat it
+        (lambda wire: wire[:2] + b"\x81\x81" + bytes(7), PORT, False),
+        (lambda wire: wire[:2] + b"\x01\x01" + bytes(8), PORT, False),  # a query
         (lambda wire: b"", PORT, False),
     ],
 )
@@ -87,6 +100,15 @@ def test_the_spelling_must_come_back():
     reply = said(left, "www.example.com 60 A 192.0.2.1")
     assert table.match(reply, PORT) is one
     assert table.match(altered(reply, 12, question_of(QUERY)), PORT) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "knows_none"),
+    [("8181 0001 0000 0000 0000", True), ("8184 0001 0000 0000 0000", True), ("8181 0001 0000 0000 0001", False),
+     ("8182 0001 0000 0000 0000", False), ("8180 0001 0000 0000 0000", False)],
+)  # fmt: skip
+def test_who_knows_no_edns(said, knows_none):
+    assert knows_no_edns(b"\0\0" + bytes.fromhex(said)) is knows_none
 
 
 @given(st.binary(max_size=60), st.integers(0, 20))
