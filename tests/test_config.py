@@ -193,6 +193,8 @@ GROUP = "groups:\n  - name: staff\n    clients: [10.0.0.0/8]\n"
         ("log:\n  level: info\n  clients: hash", [
             "3: log.clients: 'hash' needs hash_key_file, a file with at least 16 random bytes"]),
         ("cache: {min_ttl: 60, max_ttl: 30}", ["1: cache.min_ttl: 60 is more than max_ttl, 30"]),
+        (f"upstream: {{servers: [{', '.join(f'192.0.2.{each}' for each in range(101))}]}}", [
+            "1: upstream: names 101 servers, and 100 are the most; remove some"]),
         ("upstream: {timeout: 5, deadline: 2}", ["1: upstream.timeout: 5.0 is more than deadline, 2.0"]),
         ("listen:\n- 127.0.0.1:53\n- 127.0.0.1:53", [
             "3: listen.1: 127.0.0.1:53 is written twice; remove one of the two"]),
@@ -357,6 +359,7 @@ def test_an_unknown_app_without_a_file_has_a_path_only():
         ("nameserver 2001:db8::1%eth0\n", ["[2001:db8::1]:53"]),  # useless with one
         ("nameserver 0.0.0.0\nnameserver ::\n", ["127.0.0.1:53", "[::1]:53"]),
         ("\xff\x00\n", []),
+        ("".join(f"nameserver 192.0.2.{each}\n" for each in range(20)), [f"192.0.2.{each}:53" for each in range(16)]),
     ],
 )
 def test_resolv_conf(tmp_path, text, expected):

@@ -254,7 +254,7 @@ class Limits(Section):
     """What strangers may use up."""
 
     tcp_connections: int = Field(default=1000, ge=1, le=100_000)
-    """Open TCP connections per worker."""
+    """Open TCP connections per worker; never more than half of the files the system lets a process open."""
     tcp_per_client: int = Field(default=20, ge=1, le=10_000)
     """Open TCP connections per client address and worker."""
     tcp_idle: float = Field(default=10.0, gt=0, le=300)

@@ -9,10 +9,13 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
+from typing import Final
 
 from blocker.config.values import DNS_PORT, Endpoint
 from blocker.config.whole import Config, is_own
 from blocker.errors import ConfigError
+
+_MAX_NAME_SERVERS: Final = 16  # of /etc/resolv.conf; the C library itself looks at three
 
 
 def servers(config: Config) -> tuple[Endpoint, ...]:
@@ -52,7 +55,7 @@ def resolv_conf(path: Path) -> tuple[Endpoint, ...]:
             continue
         if (server := _name_server(words[1])) is not None:
             found[server] = None
-    return tuple(found)
+    return tuple(found)[:_MAX_NAME_SERVERS]
 
 
 def _name_server(text: str) -> Endpoint | None:

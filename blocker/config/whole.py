@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -29,6 +29,8 @@ from blocker.config.rpz import Rpz
 from blocker.config.section import Section
 from blocker.config.values import Endpoint, Listening, Where, mistakes
 from blocker.config.wording import nearest
+
+_MAX_SERVERS: Final = 100  # upstreams, each with metrics and sockets of its own
 
 
 class Config(Section):
@@ -92,6 +94,9 @@ def _limits(config: Config) -> Iterator[tuple[Where, str]]:
         yield ("cache", "min_ttl"), f"{cache.min_ttl} is more than max_ttl, {cache.max_ttl}"
     if upstream.timeout > upstream.deadline:
         yield ("upstream", "timeout"), f"{upstream.timeout} is more than deadline, {upstream.deadline}"
+    asked = {*upstream.servers, *(end for each in upstream.forward for end in each.servers)}
+    if len(asked) > _MAX_SERVERS:
+        yield ("upstream",), f"names {len(asked)} servers, and {_MAX_SERVERS} are the most; remove some"
 
 
 def _evidence(config: Config) -> Iterator[tuple[Where, str]]:

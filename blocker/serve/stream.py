@@ -4,7 +4,9 @@ A connection may idle for a while and may not be slow: who sends half a message,
 """
 
 import asyncio
+import errno
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Final
@@ -14,6 +16,9 @@ from blocker.line import TCP, Exchange, Transport
 from blocker.sinks.region import Region, Word
 
 BACKLOG: Final = 1024  # connections waiting to be accepted, per worker
+_ACCEPTED: Final = 64  # connections per wake-up, so that queries get their turn
+_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_PAUSE: Final = 1.0  # seconds until accepting is tried again where the system had no room
 _AT_ONCE: Final = 16  # messages of one connection before others get their turn: about 1 ms
 _HIGH_WATER: Final = 256 * 1024  # octets of answers a client may leave unread before we stop reading from it
 
@@ -23,24 +28,35 @@ Asked = Callable[[bytes, bytes, Transport, object], None]  # packet, client's ad
 class Listener:
     """The TCP side of one worker: counts connections and keeps the limits."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, region: Region, asked: Asked) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        region: Region,
+        asked: Asked,
+        most: int = sys.maxsize,
+    ) -> None:
+        """Keep `limits`, and whatever they say no more than `most` connections: what descriptors there are for."""
         self.loop = loop
         self.limits = limits
         self.asked = asked
+        self._most = most
         self._region = region
         self._open: set[Connection] = set()
         self._by_client: dict[bytes, int] = {}
-        self._servers: list[asyncio.Server] = []
+        self._listening: list[socket.socket] = []
+        self._accepting: set[asyncio.Task[object]] = set()
 
-    async def serve(self, sock: socket.socket) -> None:
-        """Accept connections on a listening socket."""
-        # asyncio listens anew, with a backlog of its own unless it is told ours.
-        self._servers.append(await self.loop.create_server(lambda: Connection(self), sock=sock, backlog=BACKLOG))
+    def serve(self, sock: socket.socket) -> None:
+        """Accept connections on a listening socket that does not block."""
+        # Not asyncio's own server: without a descriptor it tries a thousand times a turn, and each failure is noise.
+        self._listening.append(sock)
+        self._resume(sock)
 
     def admit(self, connection: "Connection", client: bytes) -> bool:
         """Tell whether one more connection of `client` may stay, and count it."""
         mine = self._by_client.get(client, 0)
-        if len(self._open) >= self.limits.tcp_connections or mine >= self.limits.tcp_per_client:
+        if len(self._open) >= min(self.limits.tcp_connections, self._most) or mine >= self.limits.tcp_per_client:
             self._region.words[Word.TCP_REFUSED] += 1
             return False
         self._by_client[client] = mine + 1
@@ -58,8 +74,10 @@ class Listener:
 
     def drain(self) -> None:
         """Accept no more; close each connection as soon as it waits for nothing."""
-        for server in self._servers:
-            server.close()
+        for sock in self._listening:
+            self.loop.remove_reader(sock.fileno())
+            sock.close()  # our own descriptor of it: who comes now finds other workers, or nobody
+        self._listening.clear()
         for connection in list(self._open):
             connection.retire()
 
@@ -67,6 +85,28 @@ class Listener:
         """Close everything."""
         for connection in list(self._open):
             connection.abort()
+
+    def _resume(self, sock: socket.socket) -> None:
+        if sock in self._listening:
+            self.loop.add_reader(sock.fileno(), self._accept, sock)
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_ACCEPTED):
+            try:
+                sock, _peer = listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # most often of the connection, which is gone (accept(2))
+                if error.errno in _EXHAUSTED:
+                    self._region.words[Word.TCP_REFUSED] += 1
+                    self.loop.remove_reader(listening.fileno())
+                    self.loop.call_later(_PAUSE, self._resume, listening)
+                    return
+                continue
+            sock.setblocking(False)
+            task = self.loop.create_task(self.loop.connect_accepted_socket(lambda: Connection(self), sock))
+            self._accepting.add(task)
+            task.add_done_callback(self._accepting.discard)
 
 
 class Connection(asyncio.Protocol):

@@ -9,6 +9,7 @@ import faulthandler
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -79,7 +80,7 @@ class Worker:
         self._udp = sockets.udp
         self._tcp = sockets.tcp
         self._replies: dict[Drain, list[tuple[bytes, object]]] = {drain: [] for drain in self._drains}
-        self._listener = Listener(loop, config.limits, region, self._asked)
+        self._listener = Listener(loop, config.limits, region, self._asked, _descriptors() // 2)
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,7 +88,7 @@ class Worker:
         for sock, drain in zip(self._udp, self._drains, strict=True):
             self._loop.add_reader(sock.fileno(), self._readable, drain)
         for sock in self._tcp:
-            await self._listener.serve(sock)
+            self._listener.serve(sock)
         self._loop.add_reader(self._channel.fileno(), self._told)
         self._pulse()
         self._region.words[Word.READY] = 1
@@ -153,6 +154,7 @@ class Worker:
             self._flush,
             stale_after=config.cache.stale_after,
             client_in_flight=config.limits.client_in_flight,
+            most_ports=_descriptors() // 4,
         )
 
     def _told(self) -> None:
@@ -239,6 +241,11 @@ class Worker:
         self._flush()
         await asyncio.sleep(0)
         self._listener.close()
+
+
+def _descriptors() -> int:
+    """Return how many files and sockets we may have open: half for clients, a quarter for upstreams, the rest spare."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def main(region: Region, sockets: Sockets, channel: socket.socket, generation: str, slot: int, workers: int) -> int:

@@ -135,6 +135,19 @@ def test_other_upstreams_are_asked_after_a_reload(start, upstream, more_upstream
     assert [seen.name for seen in upstream.seen()] == ["www.before.example"]
 
 
+def test_an_upstream_that_is_gone_is_gone_from_the_metrics(start, upstream, more_upstreams):
+    """Else an alert on its health would never end."""
+    other = more_upstreams()
+    daemon = start({"process": {"workers": 1}, "upstream": {"strategy": "ordered"}}, upstreams=[other, upstream])
+    daemon.ask("www.before.example")
+    daemon.configure({"upstream": {"servers": [str(upstream)]}})
+    assert daemon.reload().returncode == 0
+    daemon.ask("www.after.example")
+    eventually(lambda: daemon.count("blocker_upstream_queries_total") == 1)
+    assert daemon.count("blocker_upstream_queries_total", upstream=str(upstream)) == 1
+    assert f'upstream="{other}"' not in daemon.get("/metrics")[1]
+
+
 def test_a_stream_of_queries_loses_nothing(start, upstream):
     daemon = start()
     reloads = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import struct
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from blocker.config import Limits
+from blocker.serve import stream
 from blocker.serve.stream import Listener
 from blocker.sinks.region import Region, Word
 
@@ -33,11 +35,11 @@ class Asked:
 class Rig:
     """A listener, and a line that keeps what it is asked, or answers at once by `at_once`."""
 
-    def __init__(self, limits):
+    def __init__(self, limits, most):
         self.asked: list[Asked] = []
         self.at_once: Callable[[bytes], bool] = lambda _packet: False
         self.region = Region()
-        self.listener = Listener(asyncio.get_running_loop(), limits, self.region, self._ask)
+        self.listener = Listener(asyncio.get_running_loop(), limits, self.region, self._ask, most)
         self.sock = socket.create_server(("127.0.0.1", 0))
         self.sock.setblocking(False)
         self.address = self.sock.getsockname()
@@ -62,6 +64,7 @@ class Rig:
     async def close(self):
         self.listener.drain()
         self.listener.close()
+        self.sock.close()
         for writer in self.clients:
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -89,12 +92,19 @@ async def ended(reader):
     return loop.time() - began
 
 
-def played(play, **limits):
+def listening(sock, address):
+    sock.bind(address)
+    sock.listen()
+    sock.setblocking(False)
+    return sock
+
+
+def played(play, most=1000, **limits):
     """Run a test's coroutine with a rig of its own."""
 
     async def run():
-        rig = Rig(Limits(**limits))
-        await rig.listener.serve(rig.sock)
+        rig = Rig(Limits(**limits), most)
+        rig.listener.serve(rig.sock)
         try:
             await play(rig)
         finally:
@@ -268,6 +278,64 @@ def test_all_connections_together_have_a_limit_and_each_client_has_one():
         assert await heard(reader) == b"?"
 
     played(play, tcp_connections=3, tcp_per_client=2)
+
+
+@pytest.mark.parametrize("why", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_without_descriptors_it_waits_and_goes_on(monkeypatch, why):
+    """One failure a pause, not a thousand a turn; who came meanwhile is served as soon as there is room."""
+    monkeypatch.setattr(stream, "_PAUSE", 0.05)
+
+    class Exhausted(socket.socket):
+        left = 3
+
+        def accept(self):
+            if self.left:
+                self.left -= 1
+                raise OSError(why, "no room")
+            return super().accept()
+
+    async def play(rig):
+        rig.at_once = lambda _packet: True
+        reader, writer = await rig.connect()
+        writer.write(framed(b"?"))
+        assert await heard(reader) == b"?"
+        assert rig.region.words[Word.TCP_REFUSED] == 3
+
+    monkeypatch.setattr(socket, "create_server", lambda address: listening(Exhausted(), address))
+    played(play)
+
+
+def test_connections_that_are_gone_before_they_are_accepted_are_passed_over(monkeypatch):
+    class Fickle(socket.socket):
+        failed = False
+
+        def accept(self):
+            if not self.failed:
+                self.failed = True
+                raise ConnectionAbortedError
+            return super().accept()
+
+    async def play(rig):
+        rig.at_once = lambda _packet: True
+        reader, writer = await rig.connect()
+        writer.write(framed(b"?"))
+        assert await heard(reader) == b"?"
+
+    monkeypatch.setattr(socket, "create_server", lambda address: listening(Fickle(), address))
+    played(play)
+
+
+def test_descriptors_are_a_limit_of_their_own():
+    async def play(rig):
+        rig.at_once = lambda _packet: True
+        reader, writer = await rig.connect()
+        writer.write(framed(b"?"))
+        assert await heard(reader) == b"?"
+        full, _ = await rig.connect()
+        await ended(full)
+        assert rig.region.words[Word.TCP_REFUSED] == 1
+
+    played(play, most=1)
 
 
 def test_the_end_waits_for_answers_and_for_nothing_else():
