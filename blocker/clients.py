@@ -9,7 +9,7 @@ from ipaddress import IPv4Network, IPv6Network
 from blocker import names
 from blocker.config import UNLISTED, Config, Group
 from blocker.config import Treatment as Answering
-from blocker.policy import SPECIAL, Policy, Treatment
+from blocker.policy import SPECIAL, Gate, Policy, Treatment
 
 CANARY = "canary"  # the list of names that ask devices not to go around the resolver
 
@@ -71,4 +71,14 @@ def _policy(config: Config, name: str, answering: Answering, apps: Mapping[str, 
         rebinding=protection.rebinding,
         private_zones=forwarded + tuple(names.from_text(zone) for zone in protection.rebinding_exceptions),
         forwarded=forwarded,
+        gate=_gate(config, name),
     )
+
+
+def _gate(config: Config, name: str) -> Gate:
+    """Return whether answers to a group wait for the rules that let its devices through."""
+    egress = config.egress
+    treatment = egress.group(UNLISTED if egress.mode == "node" else name)
+    if not egress.enabled or not treatment.wants_answers:
+        return Gate.OFF
+    return Gate.ENFORCE if treatment.gate == "enforce" else Gate.AUDIT

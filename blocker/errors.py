@@ -66,6 +66,10 @@ class KernelError(BlockerError):
         self.number = number
 
 
+class TalkError(BlockerError):
+    """A message between our own processes cannot be read: a bug of ours, or somebody who became one of them."""
+
+
 class UpstreamError(BlockerError):
     """No usable response came from the upstreams."""
 

@@ -1,14 +1,14 @@
 """Answers already given, keyed by the query's own bytes behind its id: what a repeated query gets at once.
 
-Pure. One table per policy, since the same question may have another answer in another group; dropped whole
-when lists change. The tables are read by the drain (serve/udp.py, serve/_udp.pyx), which must not decide
-anything: it finds the bytes or it does not.
+Pure. One table per policy, since the same question may have another answer in another group, and one per client
+where an answer may only be given once the kernel lets that client there; dropped whole when lists change. The tables
+are read by the drain (serve/udp.py, serve/_udp.pyx), which must not decide anything: it finds the bytes or it does not.
 """
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from blocker.policy import Policy
+from blocker.policy import Gate, Policy
 
 FOREVER: Final = 1 << 62  # seconds: a blocked answer stays right until the lists change
 MAX_EXTRA: Final = 64  # octets of a query behind its question: a cookie fits, padding without end does not
@@ -41,15 +41,17 @@ class Fast:
         self._limit = limit
         self.by_address: dict[bytes, Table] = {}  # address, 4 or 16 octets
         self._tables: dict[str, Table] = {}
+        self._own: dict[bytes, Table] = {}  # of clients behind the gate
 
     def remember(self, address: bytes, policy: Policy) -> None:
-        """Let queries from `address` be answered from the table of `policy`."""
+        """Let queries from `address` be answered from the table of `policy`, or from one of its own behind the gate."""
         if len(self.by_address) >= MAX_ADDRESSES:
             self.by_address.clear()
-        self.by_address[address] = self._tables.setdefault(policy.group, {})
+            self._own.clear()
+        self.by_address[address] = self._table(policy, address)
 
-    def put(self, policy: Policy, packet: bytes, given: Given) -> None:
-        """Keep `given` for queries with the same bytes as `packet`, its id aside.
+    def put(self, policy: Policy, address: bytes, packet: bytes, given: Given) -> None:
+        """Keep `given` for queries with the same bytes as `packet`, its id aside, from clients as that at `address`.
 
         Full: all answers go, which costs one slow answer each. Tables are emptied, not replaced: addresses
         refer to them.
@@ -57,12 +59,28 @@ class Fast:
         self.size += _OVERHEAD + len(packet) + len(given.answer) + len(given.tail)
         if self.size > self._limit:
             self.size = 0
-            for each in self._tables.values():
+            for each in (*self._tables.values(), *self._own.values()):
                 each.clear()
-        self._tables.setdefault(policy.group, {})[packet[2:]] = given
+        self._table(policy, address)[packet[2:]] = given
+
+    def forget(self, address: bytes) -> None:
+        """Forget the answers that are for the client at `address` alone."""
+        if (own := self._own.get(address)) is not None:
+            own.clear()
+
+    def forget_own(self) -> None:
+        """Forget all answers that are for one client alone."""
+        for each in self._own.values():
+            each.clear()
 
     def clear(self) -> None:
         """Forget all answers and clients: lists or groups have changed."""
         self.size = 0
         self._tables.clear()
+        self._own.clear()
         self.by_address.clear()
+
+    def _table(self, policy: Policy, address: bytes) -> Table:
+        if policy.gate is Gate.OFF:
+            return self._tables.setdefault(policy.group, {})
+        return self._own.setdefault(address, {})

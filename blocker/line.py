@@ -21,11 +21,11 @@ from typing import Any, Final, Literal
 
 from blocker import answer, events
 from blocker.answer import Wording
-from blocker.cache import NOTHING_SAID, Cache, Entry
+from blocker.cache import NOTHING_SAID, Cache, Entry, lifetime
 from blocker.errors import WireError
 from blocker.events import Basis, Ending, Recorder
 from blocker.fast import FOREVER, MAX_EXTRA, Fast, Given
-from blocker.policy import PASSTHRU, Action, Index, Policy, Verdict, decide, inspect, weightier
+from blocker.policy import PASSTHRU, Action, Gate, Index, Policy, Verdict, decide, inspect, weightier
 from blocker.wire.constants import (
     ANY,
     AXFR,
@@ -61,8 +61,8 @@ class Exchange:  # written out: the generated __init__ would stay uncompiled
     """One query and its answer. `answer` None and not `wanted`: silence is the answer."""
 
     __slots__ = (
-        "answer", "client", "decided_by", "noted", "peer", "policy", "query", "refresh", "stale", "started",
-        "transport", "wanted",
+        "answer", "client", "decided_by", "given", "noted", "peer", "policy", "query", "refresh", "stale", "started",
+        "told", "transport", "ttl", "wanted",
     )  # fmt: skip
 
     def __init__(self, policy: Policy, client: bytes, transport: Transport, started: float, peer: Any = None) -> None:  # noqa: ANN401 (not ours to look at)
@@ -78,6 +78,10 @@ class Exchange:  # written out: the generated __init__ would stay uncompiled
         self.noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name
         self.decided_by: Any = None  # the index that decide() looked into
         self.stale: Entry | None = None  # to be given if the upstreams fail
+        # Behind the gate: the addresses in the answer, which must not leave before the kernel lets the client there ...
+        self.told: tuple[bytes, ...] = ()
+        self.ttl: int = 0  # ... the seconds it may use them ...
+        self.given: Given | None = None  # ... and the answer for the fast table, once that is so
 
 
 class Line:
@@ -164,6 +168,17 @@ class Line:
         """Remember what upstream said to `query`, or that it said nothing (RFC 9520)."""
         self._cache.put(query.key, response if response is not None else NOTHING_SAID, int(now))
 
+    def withhold(self, exchange: Exchange) -> None:
+        """Let the client hear a failure in place of addresses that the kernel does not let it connect to.
+
+        It will ask again; with the answer it would sit on addresses that it cannot reach for as long as their TTL.
+        """
+        query = exchange.query
+        assert query is not None
+        why = answer.extended_error(Ede.NOT_READY, "the gate did not open")
+        exchange.answer = answer.failed(query, SERVFAIL, _limit(exchange, query), self.wording, why)
+        exchange.told, exchange.given = (), None
+
     def _read(self, exchange: Exchange, packet: bytes) -> Query | None:
         """Read the query; None: it is none, and the exchange has its answer, if any."""
         try:
@@ -177,7 +192,7 @@ class Line:
     def _broken(self, exchange: Exchange, error: Exception, now: float) -> None:
         """Settle an exchange that hit a bug of ours: SERVFAIL, whatever was known. What fails here too is let go."""
         exchange.wanted = exchange.refresh = False
-        exchange.answer = None
+        exchange.answer, exchange.told = None, ()
         with suppress(Exception):
             self._recorder.bug(error)
         with suppress(Exception):
@@ -254,7 +269,7 @@ class Line:
         # A block found inside an answer (via) may go when the answer changes; a listed name stays blocked.
         if exchange.answer is not None and exchange.transport == UDP and not verdict.via and _is_plain(query):
             given = Given(exchange.answer[2:], FOREVER, 0, (), outcome.cell, outcome.ending, flags, tail)
-            self._fast.put(exchange.policy, query.packet, given)
+            self._fast.put(exchange.policy, exchange.client, query.packet, given)
 
     def _tell(
         self, exchange: Exchange, response: Response, ending: Ending, now: float, entry: Entry | None = None
@@ -288,6 +303,12 @@ class Line:
         else:
             said = answer.told(query, response, second - entry.stored if entry else 0, limit, self.wording)
         exchange.answer = said
+        if policy.gate is not Gate.OFF and response.addresses and not said[2] << 8 & TC:
+            exchange.told = response.addresses
+            if ending == events.STALE:
+                exchange.ttl = self.wording.stale_ttl
+            else:
+                exchange.ttl = entry.expires - second if entry else lifetime(response, self._cache.limits)
         ended = self._record(exchange, query, response.rcode, ending, verdict, now, response.addresses)
         if ending == events.CACHE and entry is not None and exchange.transport == UDP:
             self._remember(exchange, query, ended, response, entry, second)
@@ -306,7 +327,10 @@ class Line:
         expires = entry.refresh if second < entry.refresh else entry.expires
         outcome, flags, tail = ended
         given = Given(said[2:], expires, second, offsets, outcome.cell, outcome.ending, flags, tail)
-        self._fast.put(exchange.policy, query.packet, given)
+        if exchange.told:
+            exchange.given = given
+        else:
+            self._fast.put(exchange.policy, exchange.client, query.packet, given)
 
     def _outcome(
         self,

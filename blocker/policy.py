@@ -107,6 +107,14 @@ class Treatment:
     monitored: bool = False  # answer truthfully, but say what would have happened
 
 
+class Gate(StrEnum):
+    """Whether answers to a group's devices wait until the kernel lets the devices where they point."""
+
+    OFF = "off"
+    AUDIT = "audit"  # they wait, and go out whatever the kernel said
+    ENFORCE = "enforce"  # without the kernel's word the client hears a failure: it could not connect anyway
+
+
 @dataclass(frozen=True, slots=True)
 class Staged:
     """How far a rollout has come for some clients."""
@@ -128,6 +136,7 @@ class Policy:
     staged_apps: Mapping[str, Staged] = field(default_factory=dict)  # apps that are being rolled out
     staged_lists: Mapping[str, Staged] = field(default_factory=dict)  # feeds and files (Rule.origin) that are
     variant: str = ""  # tells the policies of one group apart, whose clients are in different stages
+    gate: Gate = Gate.OFF
 
 
 SPECIAL: Final = "special"  # the list of special-use names (RFC 6761, RFC 6303)

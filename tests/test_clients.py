@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from blocker import names
 from blocker.clients import Clients
 from blocker.config import Config
-from blocker.policy import Action, Treatment
+from blocker.policy import Action, Gate, Treatment
 
 APPS = {"tiktok": 1, "wechat": 1, "special": 1, "canary": 1}
 
@@ -94,3 +94,22 @@ def test_longest_prefix_as_a_plain_search_says(prefixes, number, data):
     found = clients([{"name": f"g{at}", "clients": [str(each)]} for at, each in enumerate(ordered)])
     holding = [(each.prefixlen, f"g{at}") for at, each in enumerate(ordered) if address in each]
     assert found.policy_for(address.packed).group == (max(holding)[1] if holding else "default")
+
+
+@pytest.mark.parametrize(
+    ("egress", "gates"),
+    [
+        ({}, {"default": "off", "all": "off", "site": "off"}),
+        ({"enabled": False, "groups": [{"name": "site", "gate": "enforce"}]}, {"site": "off"}),
+        (
+            {"groups": [{"name": "site", "gate": "enforce"}, {"name": "all", "gate": "audit"}]},
+            {"default": "off", "all": "audit", "site": "enforce", "host": "off"},
+        ),
+        ({"groups": [{"gate": "enforce"}]}, {"default": "enforce", "all": "off"}),
+        ({"groups": [{"name": "all", "quic": "learned"}]}, {"all": "audit"}),  # without the sets it falls back to TLS
+        ({"mode": "node", "groups": [{"gate": "enforce"}]}, {"default": "enforce", "all": "enforce"}),  # one machine
+    ],
+)
+def test_whose_answers_wait_for_the_gate(egress, gates):
+    found = clients(listen=["192.0.2.53:53"], egress={"enabled": True, **egress})
+    assert {group: found.policies[group].gate for group in gates} == {name: Gate(gate) for name, gate in gates.items()}

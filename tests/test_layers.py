@@ -17,7 +17,7 @@ CORE = {
     "egress.hello.seen", "egress.hello.tls", "egress.answers", "egress.findings", "egress.flows", "egress.packets",
     "egress.stream",
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
-    "egress.attempt", "egress.elements", "egress.sets",
+    "egress.attempt", "egress.elements", "egress.sets", "egress.book", "egress.memo", "egress.talk",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "ctypes", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
@@ -54,7 +54,13 @@ MAY_IMPORT = {
     "feeds.schedule": {"config", "feeds.facts"},
     "egress.attempt": {"events", "policy"},
     "egress.elements": {"errors"},
-    "egress.netlink": {"errors", "egress.elements"},
+    "egress.netlink": {"errors", "egress.elements", "egress.sets"},
+    "egress.book": set(),
+    "egress.memo": set(),
+    "egress.talk": {"errors"},
+    "egress.gatekeeper": {
+        "config", "egress.book", "egress.elements", "egress.sets", "egress.talk", "errors", "sinks.oplog", "sinks.region",
+    },
     "egress.sets": set(),
 }  # fmt: skip
 
@@ -65,7 +71,7 @@ WITHOUT_TEST = {
     "cli/replaying": "tests/cli/test_simulate.py",
     **dict.fromkeys(
         (
-            "config/apps", "config/bundles", "config/evidence", "config/load", "config/models", "config/origin",
+            "config/apps", "config/bundles", "config/evidence", "config/gating", "config/load", "config/models", "config/origin",
             "config/overrides", "config/places",
             "config/reference", "config/section", "config/whole", "config/values", "config/wording",
         ),

@@ -14,7 +14,7 @@ from blocker.errors import WireError
 from blocker.events import ATTEMPT, QUERY
 from blocker.fast import FOREVER, Fast
 from blocker.line import TCP, UDP, Line
-from blocker.policy import PASSTHRU, Action, Policy, Treatment
+from blocker.policy import PASSTHRU, Action, Gate, Policy, Treatment
 from blocker.wire.query import parse_query
 from blocker.wire.response import scan
 from tests.oracle import ID, KEEPALIVE, Journal, Table, ask, heard, lines, rule, said
@@ -480,3 +480,81 @@ def test_the_verdict_of_a_query_is_noted_for_its_end():
     assert exchange.noted.monitored
     assert bench.open(ask("www.example.com")).noted is PASSTHRU
     assert names.to_text(exchange.query.qname) == "www.wechat.com"
+
+
+GATED = Policy("gated", {"tiktok": SINKHOLE}, gate=Gate.ENFORCE)
+HINTED = "www.example.com 300 HTTPS 1 . ipv4hint=192.0.2.7"
+BARE = "www.example.com 300 TXT text"
+
+
+@pytest.mark.parametrize(
+    ("policy", "qtype", "reply", "told"),
+    [
+        (GATED, "A", A, (b"\xc0\0\2\1",)),
+        (GATED, "A", f"{A}\nwww.example.com 300 A 192.0.2.2", (b"\xc0\0\2\1", b"\xc0\0\2\2")),
+        (GATED, "HTTPS", HINTED, (b"\xc0\0\2\7",)),  # hints are addresses (RFC 9460 §7.3)
+        (GATED, "TXT", BARE, ()),  # nowhere to connect to
+        (GATED, "A", "www.example.com 300 A 203.0.113.9", ()),  # blocked by its address: none of it is told
+        (STAFF, "A", A, ()),  # not behind the gate
+    ],
+)
+def test_what_the_gate_must_know(policy, qtype, reply, told):
+    bench = Bench()
+    packet = ask("www.example.com", qtype)
+    assert bench.ask(packet, said(packet, reply), policy=policy).told == told
+    assert bench.ask(packet, policy=policy).told == told  # from the cache too
+
+
+def test_blocked_names_pass_the_gate_as_they_are():
+    bench = Bench()
+    exchange = bench.ask(ask("www.tiktok.com"), policy=GATED)
+    assert (exchange.told, exchange.given) == ((), None)
+    bench.fast.remember(CLIENT, GATED)
+    assert len(bench.fast.by_address[CLIENT]) == 1
+
+
+@pytest.mark.parametrize(
+    ("later", "reply", "ttl"),
+    [
+        (0, A, 300),
+        (100, A, 200),  # from the cache: what is left
+        (400, None, 30),  # stale: what is told (RFC 8767 §4)
+        (0, "www.example.com 0 A 192.0.2.1", 0),
+        (0, "www.example.com 999999 A 192.0.2.1", 86400),  # no longer than we tell it
+    ],
+)
+def test_how_long_what_was_told_may_be_used(later, reply, ttl):
+    bench = Bench()
+    packet = ask("www.example.com")
+    exchange = bench.ask(packet, said(packet, reply or A), policy=GATED)
+    if later:
+        exchange = bench.ask(packet, None, NOW + later, GATED)
+    assert exchange.ttl == ttl
+
+
+def test_over_tcp_and_cut_short():
+    packet = ask("www.example.com")
+    many = "\n".join(f"www.example.com 300 A 192.0.2.{number}" for number in range(100))
+    cut = Bench().ask(packet, said(packet, many), policy=GATED)
+    assert (heard(cut.answer).answer, cut.told) == ([], ())  # it comes again over TCP
+    assert len(Bench().ask(packet, said(packet, many), policy=GATED, transport=TCP).told) == 100
+
+
+def test_behind_the_gate_only_the_shell_fills_the_fast_table():
+    bench = Bench()
+    packet = ask("www.example.com")
+    bench.ask(packet, said(packet, A), policy=GATED)
+    exchange = bench.ask(packet, policy=GATED)
+    bench.fast.remember(CLIENT, GATED)
+    assert bench.fast.by_address[CLIENT] == {}
+    assert exchange.given.answer == exchange.answer[2:]
+
+
+def test_what_is_withheld():
+    bench = Bench()
+    packet = ask("www.example.com")
+    exchange = bench.ask(packet, said(packet, A), policy=GATED)
+    bench.line.withhold(exchange)
+    answer = heard(exchange.answer)
+    assert (answer.rcode, answer.answer, answer.ede) == ("SERVFAIL", [], [14])
+    assert (exchange.told, exchange.given) == ((), None)

@@ -9,6 +9,7 @@ from blocker.config.bundles import Bundles
 from blocker.config.egress import Egress, EgressGroup, governed, redirected
 from blocker.config.evidence import Evidence
 from blocker.config.feeds import Feed, Fetch
+from blocker.config.gating import Gating
 from blocker.config.load import load, parse
 from blocker.config.models import (
     UNLISTED,
@@ -50,6 +51,7 @@ __all__ = [
     "Feed",
     "Fetch",
     "Forward",
+    "Gating",
     "Group",
     "Limits",
     "Lists",

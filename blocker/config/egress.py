@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
+from blocker.config.gating import Gating
 from blocker.config.models import UNLISTED
 from blocker.config.section import Section
 from blocker.config.values import Endpoint, GroupName, Listening, Network, Where, mistakes
@@ -70,6 +71,8 @@ class Egress(Section):
     """DNS over TLS and over QUIC (port 853) to anyone."""
     doh: Literal["reject", "allow"] = "reject"
     """The resolvers' own addresses that the `bypass` list knows, on the ports of TLS and QUIC."""
+    gating: Gating = Gating()
+    """How long, and for how much, the gate of a group stays open."""
     learned: bool = True
     """Find out by ourselves which addresses banned names have, and refuse those that only they have."""
     groups: tuple[EgressGroup, ...] = Field(default=(), max_length=1000)

@@ -15,9 +15,9 @@ from typing import Final, Self
 
 from blocker.egress import elements
 from blocker.egress.elements import Change, Element
+from blocker.egress.sets import TABLE
 from blocker.errors import KernelError
 
-TABLE: Final = "blocker"
 _NETFILTER: Final = 12  # NETLINK_NETFILTER
 _NETLINK: Final = 270  # SOL_NETLINK
 _CAP_ACK: Final = 10  # acknowledgements need not repeat what we said

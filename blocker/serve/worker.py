@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import setproctitle
@@ -25,6 +26,7 @@ from blocker.events import ATTEMPT, QUERY
 from blocker.fast import Fast
 from blocker.line import TCP, UDP, Exchange, Line, Transport
 from blocker.serve import priority
+from blocker.serve.gate import Held
 from blocker.serve.generation import Generation
 from blocker.serve.stream import Connection, Listener
 from blocker.serve.udp import BATCH, Drain, new_drain
@@ -44,6 +46,7 @@ class Sockets(NamedTuple):
 
     udp: Sequence[socket.socket]
     tcp: Sequence[socket.socket]
+    gate: Path | None = None  # where the egress process listens, if there is one
 
 
 class Worker:
@@ -80,6 +83,11 @@ class Worker:
         self._udp = sockets.udp
         self._tcp = sockets.tcp
         self._replies: dict[Drain, list[tuple[bytes, object]]] = {drain: [] for drain in self._drains}
+        self._held: Held | None = None
+        if sockets.gate is not None:
+            self._held = Held(
+                loop, sockets.gate, config.egress.gating, self._line, self._fast, region, self._send, self._flush
+            )
         self._listener = Listener(loop, config.limits, region, self._asked, _descriptors() // 2)
         self._stopping = asyncio.Event()
 
@@ -128,6 +136,12 @@ class Worker:
             self._resolver.refresh(exchange.query, now)
 
     def _settled(self, exchange: Exchange) -> None:
+        """Send the answer of an exchange, unless it must wait for the gate."""
+        if exchange.told and self._held is not None and not self._held.passes(exchange):
+            return
+        self._send(exchange)
+
+    def _send(self, exchange: Exchange) -> None:
         """Send the answer of an exchange; over UDP it waits for the batch's end."""
         if exchange.transport == TCP:
             assert isinstance(exchange.peer, Connection)
@@ -192,6 +206,8 @@ class Worker:
             self._resolver = self._new_resolver()
         self._cache.limits = generation.cache_limits(self._workers)
         self._listener.limits = generation.config.limits
+        if self._held is not None:
+            self._held.config = generation.config.egress.gating
         self._region.words[Word.GENERATION] = generation.number
         self._say({"adopted": path})
 
@@ -238,6 +254,10 @@ class Worker:
             await asyncio.sleep(0.02)
         for resolver in resolvers:
             resolver.close()
+        if self._held is not None:
+            while len(self._held) and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
+            self._held.close()
         self._flush()
         await asyncio.sleep(0)
         self._listener.close()

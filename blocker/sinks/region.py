@@ -81,6 +81,11 @@ class Word(IntEnum):
     UNCHAINED = 31  # 1: evidence is wanted, and the chain could not be joined to what was there
     EVIDENCE = 33  # 1: attempts are a chain
     LOSS_NOTED = 32  # lost records that the evidence tells of
+    GATE_HELD = 34  # answers that waited for the kernel's sets
+    GATE_NS = 35  # how long they waited altogether
+    GATE_FAILED = 36  # answers for which the sets were not changed, or not in time
+    GATE_PAIRS = 37  # what devices may reach; the egress process's, as the next one
+    GATE_EVICTED = 38  # pairs that had to make room
     MALFORMED = 64  # the first of the reasons below
 
 

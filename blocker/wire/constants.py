@@ -80,6 +80,7 @@ class Ede(IntEnum):
     OTHER = 0
     STALE_ANSWER = 3
     CACHED_ERROR = 13
+    NOT_READY = 14
     BLOCKED = 15
     CENSORED = 16
     FILTERED = 17

@@ -1,0 +1,230 @@
+"""The egress process's side of the gate: opens the kernel's sets to what workers are about to tell their clients.
+
+A thread of its own with a netlink socket of its own: an answer waits, whatever else the process does. All that has
+arrived goes into one transaction, so that the more there is, the less each costs. What the sets hold survives this
+process: a new one reads them back.
+"""
+
+import contextlib
+import errno
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from blocker.config import Gating
+from blocker.egress import elements, sets, talk
+from blocker.egress.book import Book, Pair
+from blocker.egress.elements import Change, Drop, Element, Put
+from blocker.egress.talk import Ask, Asks, Status
+from blocker.errors import KernelError, TalkError
+from blocker.sinks import oplog
+from blocker.sinks.region import Region, Word
+
+_AT_ONCE: Final = 256  # messages of one worker in one transaction
+_STEP: Final = 0.5  # seconds between looks at what has ended
+_EXPIRE: Final = 200  # devices per look: well below a millisecond
+_SAY_EVERY: Final = 60.0  # seconds between two log lines about the same trouble
+_VERSION: Final = {4: 4, 16: 6}  # octets of an address: IP version
+
+Request = tuple[socket.socket, Asks]
+
+
+class Kernel(Protocol):
+    """What netlink.Netlink does."""
+
+    def apply(self, changes: Sequence[Change]) -> None: ...
+    def dump(self, name: str) -> list[Element]: ...
+
+
+class Gatekeeper:
+    """Serves the workers that come to one socket."""
+
+    def __init__(self, listener: socket.socket, kernel: Kernel, config: Gating, region: Region) -> None:
+        """`listener` takes the workers' packets; it outlives us, so that they need not wait for the next of us."""
+        self._kernel = kernel
+        self._config = config
+        self._words = region.words
+        self._log = oplog.get("gate")
+        self._book = Book(config.per_device, config.pairs)
+        self._listener = listener
+        self._workers: set[socket.socket] = set()
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = socket.socketpair()
+        for sock in (listener, self._woken):
+            sock.setblocking(False)
+            self._selector.register(sock, selectors.EVENT_READ)
+        self._wishes: list[Gating | None] = []  # from other threads: a configuration, or None to read the sets anew
+        self._stopping = False
+        self._say_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; first of all it reads what the sets hold."""
+        self._thread.start()
+
+    def adopt(self, config: Gating) -> None:
+        """Go on with another configuration, and with the sets as they are now; from any thread."""
+        self._wishes.append(config)
+        self._wake()
+
+    def reread(self) -> None:
+        """Look at the sets again: somebody else changed them, or made them anew; from any thread."""
+        self._wishes.append(None)
+        self._wake()
+
+    def stop(self) -> None:
+        """End the thread; what the sets hold stays."""
+        self._stopping = True
+        self._wake()
+        self._thread.join()
+        self.close()
+
+    def close(self) -> None:
+        """Close what is ours; the listener is for whoever comes next."""
+        self._selector.close()
+        for sock in (*self._workers, self._woken, self._waker):
+            sock.close()
+
+    def restore(self) -> None:
+        """Read back what the sets hold, and let workers forget what they think of it."""
+        self._book = Book(self._config.per_device, self._config.pairs)
+        now = time.monotonic()
+        for size, version in _VERSION.items():
+            try:
+                held = self._kernel.dump(sets.sized(sets.GATE, version))
+            except KernelError as error:
+                self._say(f"cannot read what the gate holds: {error}")
+                continue
+            for key, left in held:
+                self._book.open(Pair(key[:size], key[size : 2 * size]), now + left / 1000)
+        self._tell(talk.forget(()))
+
+    def step(self, timeout: float | None = None) -> None:
+        """Serve what has arrived, having waited for it up to `timeout` seconds."""
+        requests: list[Request] = []
+        for key, _ in self._selector.select(timeout):
+            sock = key.fileobj
+            assert isinstance(sock, socket.socket)
+            if sock is self._woken:
+                sock.recv(4096)
+            elif sock is self._listener:
+                self._accept()
+            else:
+                requests += self._read(sock)
+        if requests:
+            self._serve(requests)
+        self._words[Word.GATE_PAIRS] = self._book.pairs
+
+    def _run(self) -> None:
+        self.restore()
+        expire_at = 0.0
+        while not self._stopping:
+            try:
+                self.step(_STEP)
+                if (now := time.monotonic()) >= expire_at:
+                    self._book.expire(now, _EXPIRE)
+                    expire_at = now + _STEP
+                while self._wishes:
+                    self._config = self._wishes.pop(0) or self._config
+                    self.restore()
+            except Exception as error:  # noqa: BLE001 a bug of ours: answers must not wait for a thread that is dead
+                self._words[Word.ERRORS] += 1
+                self._say("a bug of ours", error)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # gone already, or no descriptor left: the listener stays readable
+            sock, _ = self._listener.accept()
+            sock.setblocking(False)
+            self._workers.add(sock)
+            self._selector.register(sock, selectors.EVENT_READ)
+
+    def _read(self, sock: socket.socket) -> list[Request]:
+        found: list[Request] = []
+        for _ in range(_AT_ONCE):
+            try:
+                message = sock.recv(talk.MAX_MESSAGE)
+            except OSError:
+                break
+            if not message:  # the worker is gone
+                self._selector.unregister(sock)
+                self._workers.remove(sock)
+                sock.close()
+                break
+            try:
+                said = talk.read(message)
+            except TalkError as error:
+                self._words[Word.ERRORS] += 1
+                self._say(str(error))
+                continue
+            if isinstance(said, Asks):
+                found.append((sock, said))
+        return found
+
+    def _serve(self, requests: Sequence[Request]) -> None:
+        """Open what is asked in one transaction; if that fails, each request in one of its own."""
+        try:
+            self._open([ask for _, asks in requests for ask in asks.asks])
+        except KernelError as error:
+            self._say(f"cannot open the gate: {error}")
+            if len(requests) > 1:
+                for request in requests:
+                    self._serve([request])
+                return
+            status = Status.FULL if error.number == errno.ENFILE else Status.FAILED
+        else:
+            status = Status.OPEN
+        for sock, asks in requests:
+            with contextlib.suppress(OSError):  # it reads too slowly: its clients ask again
+                sock.send(talk.done(asks.number, status))
+
+    def _open(self, asks: Sequence[Ask]) -> None:
+        now = time.monotonic()
+        wanted: dict[Pair, int] = {}  # seconds; 0: it has to go
+        for client, seconds, addresses in asks:
+            for address in addresses:
+                if len(address) != len(client):
+                    continue
+                pair = Pair(client, address)
+                if self._book.open(pair, now + seconds) or pair in wanted:
+                    wanted[pair] = max(seconds, wanted.get(pair, 0))
+            gone = self._book.surplus(client)
+            wanted |= dict.fromkeys(gone, 0)
+            if gone:
+                self._words[Word.GATE_EVICTED] += len(gone)
+                self._tell(talk.forget({pair.device for pair in gone}))
+        try:
+            self._kernel.apply(_changes(wanted))
+        except KernelError:
+            self._book.close(pair for pair, seconds in wanted.items() if seconds)
+            raise
+
+    def _tell(self, message: bytes) -> None:
+        for sock in self._workers:
+            with contextlib.suppress(OSError):
+                sock.send(message)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._waker.send(b"\0")
+
+    def _say(self, what: str, error: Exception | None = None) -> None:
+        now = time.monotonic()
+        if now >= self._say_at:
+            self._say_at = now + _SAY_EVERY
+            self._log.error(what, exc_info=error)
+
+
+def _changes(wanted: dict[Pair, int]) -> list[Change]:
+    """Return what is to be changed for pairs to be open for so many seconds, or not at all."""
+    found: list[Change] = []
+    for size, version in _VERSION.items():
+        name = sets.sized(sets.GATE, version)
+        mine = {pair: seconds for pair, seconds in wanted.items() if len(pair.device) == size}
+        if put := [Element(elements.concatenated(*pair), each * 1000) for pair, each in mine.items() if each]:
+            found.append(Put(name, put))
+        if drop := [elements.concatenated(*pair) for pair, each in mine.items() if not each]:
+            found.append(Drop(name, drop))
+    return found

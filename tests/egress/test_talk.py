@@ -1,0 +1,49 @@
+"""What is said between a worker and the egress process comes across; anything else is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocker.egress import talk
+from blocker.egress.talk import Ask, Asks, Done, Forget, Status
+from blocker.errors import TalkError
+
+V4, V6 = b"\x0a\0\0\1", bytes(15) + b"\1"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (talk.asks(7, [Ask(V4, 60, (V4, V6)), Ask(V6, 0, ())]), Asks(7, [Ask(V4, 60, [V4, V6]), Ask(V6, 0, [])])),
+        (talk.asks(0xFFFFFFFF, []), Asks(0xFFFFFFFF, [])),
+        (talk.done(7, Status.FULL), Done(7, Status.FULL)),
+        (talk.forget([V4, V6]), Forget([V4, V6])),
+        (talk.forget([]), Forget([])),
+    ],
+)
+def test_it_comes_across(message, said):
+    assert talk.read(message) == said
+
+
+def test_an_answer_with_very_many_addresses_is_cut():
+    wish = Ask(V6, 60, [V6] * 1000)
+    message = talk.asks(7, [wish])
+    assert talk.read(message) == Asks(7, [Ask(V6, 60, [V6] * talk.MAX_ADDRESSES)])
+    assert len(message) <= talk.size(wish) + 5
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"", b"A", b"A\1\2", b"Z1234", b"D\1\0\0\0", b"D\1\0\0\0\x09", b"D\1\0\0\0\0\0", b"F\5abcde", b"F\4abc"],
+)
+def test_what_nobody_says(message):
+    with pytest.raises(TalkError, match="our own processes"):
+        talk.read(message)
+
+
+@given(st.binary(max_size=100), st.sampled_from([b"", b"A", b"D", b"F"]))
+def test_any_octets_are_read_or_refused(octets, kind):
+    try:
+        talk.read(kind + octets)
+    except TalkError:
+        return
