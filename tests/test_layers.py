@@ -59,7 +59,8 @@ MAY_IMPORT = {
     "egress.memo": set(),
     "egress.talk": {"errors"},
     "egress.gatekeeper": {
-        "config", "egress.book", "egress.elements", "egress.sets", "egress.talk", "errors", "sinks.oplog", "sinks.region",
+        "config", "errors", "sinks.oplog", "sinks.region",
+        "egress.book", "egress.elements", "egress.sets", "egress.talk",
     },
     "egress.sets": set(),
 }  # fmt: skip
@@ -71,8 +72,8 @@ WITHOUT_TEST = {
     "cli/replaying": "tests/cli/test_simulate.py",
     **dict.fromkeys(
         (
-            "config/apps", "config/bundles", "config/evidence", "config/gating", "config/load", "config/models", "config/origin",
-            "config/overrides", "config/places",
+            "config/apps", "config/bundles", "config/evidence", "config/gating", "config/load",
+            "config/models", "config/origin", "config/overrides", "config/places",
             "config/reference", "config/section", "config/whole", "config/values", "config/wording",
         ),
         "tests/test_config.py",
