@@ -122,6 +122,7 @@ class _Draft:
             "entries": self.in_force[app.name],
             "switches": {name: self._sources.on(app.name, name) for name in app.switches},
             "loaded": app.loaded,
+            "brand": app.brand,
         }
 
     def _add_list(self, each: AppList) -> None:

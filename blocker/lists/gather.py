@@ -34,6 +34,7 @@ class App:
     name: str
     switches: Mapping[str, Switch]
     loaded: bool  # not named in lists.disable
+    brand: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +222,8 @@ def _apps(
         )
         switches = {**(known.switches if known else {}), **each.switches}
         first = known.first if known and known.first else each
-        apps[each.app] = App(first, each.app, MappingProxyType(switches), each.app not in disabled)
+        brand = tuple(dict.fromkeys((*(known.brand if known else ()), *each.brand)))
+        apps[each.app] = App(first, each.app, MappingProxyType(switches), each.app not in disabled, brand)
     for file in plain:
         apps.setdefault(file.app, App(None, file.app, MappingProxyType({}), file.app not in disabled))
     return apps

@@ -7,7 +7,7 @@ not hold an object per entry: rules are built when a name hits, and a bounded nu
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +42,7 @@ class AppInfo:
     entries: int  # in force
     switches: Mapping[str, bool]  # as they stand
     loaded: bool  # False: named in lists.disable, known by name only
+    brand: Sequence[str] = ()  # words by which relatives are looked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,11 @@ MAX_REASON: Final = 120  # characters: fits an extended DNS error beside the ref
 
 _ANSWERS: Final = (Action.NXDOMAIN, Action.NODATA, Action.LOOPBACK)
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_BRAND: Final = re.compile(r"[a-z0-9][a-z0-9-]{2,30}[a-z0-9]")  # shorter words stand in everybody's names
+_MAX_BRANDS: Final = 32
 _TOP: Final = (
     "app", "title", "vendor", "reason", "category", "quiet", "shadow", "legal", "owner", "reviewed", "review_by",
-    "sources", "switches", "entries",
+    "sources", "switches", "entries", "brand",
 )  # fmt: skip
 _OURS: Final = ("title", "vendor", "reason", "legal", "owner", "reviewed", "review_by", "sources")
 _ENTRY: Final = (
@@ -107,6 +109,9 @@ class AppList:
     review_line: int = 1
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # name -> what it is
     switches: Mapping[str, Switch] = field(default_factory=lambda: MappingProxyType({}))
+    brand: tuple[
+        str, ...
+    ] = ()  # words of the app's own names, by which relatives are looked for; nothing is blocked by them
     built_in: bool = False
 
 
@@ -151,6 +156,7 @@ def interpret(document: Marked, *, built_in: bool = False) -> AppList:
         review_line=document.line(("review_by",)),
         sources=MappingProxyType(sources),
         switches=MappingProxyType(switches),
+        brand=_brand(page),
         built_in=built_in,
     )
     if "entries" in page and not found.entries and not problems:
@@ -179,6 +185,16 @@ def _switch(name: str, page: Form) -> Switch:
     if not APP.fullmatch(name):
         page.refuse(f"{name!r} is not a switch's name: use small letters, digits and '-'")
     return Switch(name, page.flag("default"), page.text("about"), page.line)
+
+
+def _brand(page: Form) -> tuple[str, ...]:
+    found = page.texts("brand")
+    for word in found:
+        if not _BRAND.fullmatch(word):
+            page.refuse(f"brand {word!r} must be 4 to 32 small letters, digits and inner hyphens", "brand")
+    if len(found) > _MAX_BRANDS:
+        page.refuse(f"'brand' has {len(found)} words; at most {_MAX_BRANDS} are allowed", "brand")
+    return found
 
 
 class _EntryReader:

@@ -68,6 +68,23 @@ def test_a_list_or_an_entry_may_be_in_shadow(top, entry, shadow):
     assert interpret(text, built_in=False).entries[0].shadow is shadow
 
 
+@pytest.mark.parametrize(("said", "why"), [
+    ("[tiktok, tt-dns]", ""),
+    ("[abc]", "brand 'abc' must be 4 to 32"),  # stands in everybody's names
+    ("[-abcd]", "must be 4 to 32"),
+    ("[TikTok]", "must be 4 to 32"),
+    ("tiktok", "must be a sequence"),
+    (f"[{', '.join(f'word{at}' for at in range(33))}]", "at most 32 are allowed"),
+])  # fmt: skip
+def test_brand(said, why):
+    text = f"{LIST}brand: {said}\n"
+    if why:
+        with pytest.raises(ListError, match=why):
+            interpret(text)
+    else:
+        assert interpret(text).brand == ("tiktok", "tt-dns")
+
+
 def test_an_operator_may_leave_most_out():
     found = interpret("app: games\nentries: [{value: game.example, kind: suffix}]", built_in=False)
     assert (found.title, found.reason) == ("games", source.REASON)
