@@ -91,3 +91,11 @@ class LogError(BlockerError):
 
 class EngineError(BlockerError):
     """DuckDB is not installed, or could not do its work."""
+
+
+class CandidateError(BlockerError):
+    """A candidate cannot be kept, accepted or dismissed; `damaged` tells whether what is on disk makes no sense."""
+
+    def __init__(self, why: str, *, damaged: bool = False) -> None:
+        super().__init__(why)
+        self.damaged = damaged

@@ -112,13 +112,20 @@ class Line:
         self.misses = 0
 
     def adopt(
-        self, index: Index, wording: Wording, policy_for: Callable[[bytes], Policy], basis: Basis | None = None
+        self,
+        index: Index,
+        wording: Wording,
+        policy_for: Callable[[bytes], Policy],
+        basis: Basis | None = None,
+        journaled: int | None = None,
     ) -> None:
         """Go on with other lists and policies. What upstreams said stays; what we said to clients goes."""
         self.index = index
         self.wording = wording
         self._basis = basis
         self._policy_for = policy_for
+        if journaled is not None:
+            self._journaled = journaled
         self._fast.clear()
 
     def open(

@@ -16,6 +16,7 @@ CORE = {
     "egress.hello.dns", "egress.hello.first", "egress.hello.http", "egress.hello.mmtls", "egress.hello.quic",
     "egress.hello.seen", "egress.hello.tls", "egress.answers", "egress.findings", "egress.flows", "egress.packets",
     "egress.stream",
+    "candidates.brand", "candidates.company", "candidates.finding", "candidates.memory", "candidates.seen",
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
     "egress.attempt", "egress.elements", "egress.sets", "egress.book", "egress.memo", "egress.talk",
 }  # fmt: skip
@@ -49,6 +50,13 @@ MAY_IMPORT = {
     "egress.hello": {"errors", "names", "wire"},
     "egress.packets": set(),
     "egress.stream": {"egress.hello"},
+    "candidates.seen": {"errors", "names", "policy"},
+    "candidates.brand": {"names"},
+    "candidates.finding": set(),
+    "candidates.company": {"candidates.finding"},
+    "candidates.memory": {
+        "names", "candidates.brand", "candidates.company", "candidates.finding", "candidates.seen",
+    },
     "feeds.facts": {"errors"},
     "feeds.guard": set(),
     "feeds.schedule": {"config", "feeds.facts"},
@@ -74,6 +82,8 @@ WITHOUT_TEST = {
         (
             "config/apps", "config/bundles", "config/evidence", "config/gating", "config/load",
             "config/models", "config/origin", "config/overrides", "config/places",
+            "config/apps", "config/bundles", "config/candidates", "config/evidence", "config/load", "config/models",
+            "config/origin", "config/overrides", "config/places",
             "config/reference", "config/section", "config/whole", "config/values", "config/wording",
         ),
         "tests/test_config.py",
@@ -165,6 +175,9 @@ def test_the_index_maps_files_and_does_nothing_else():
     ("serve", {"cli", "simulate"}),
     ("simulate", {"feeds", "serve", "sinks", "upstream", "cli", "line"}),  # it asks the core, never a running blocker
     ("feeds", {"serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
+    ("candidates", {
+        "serve", "sinks", "upstream", "cli", "line", "feeds", "simulate", "cache", "fast", "answer", "clients",
+    }),
     ("evidence", {"serve", "upstream", "cli", "lists", "line", "cache", "fast", "answer", "clients"}),
     ("lists", {"feeds", "serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
     ("bundle", {"serve", "sinks", "cli", "upstream", "line"}),

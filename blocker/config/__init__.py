@@ -6,6 +6,7 @@ never Config.
 
 from blocker.config.apps import check_apps
 from blocker.config.bundles import Bundles
+from blocker.config.candidates import Candidates
 from blocker.config.egress import Egress, EgressGroup, governed, redirected
 from blocker.config.evidence import Evidence
 from blocker.config.feeds import Feed, Fetch
@@ -42,6 +43,7 @@ __all__ = [
     "Answers",
     "Bundles",
     "Cache",
+    "Candidates",
     "ClientPrivacy",
     "Config",
     "Egress",

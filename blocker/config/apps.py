@@ -28,6 +28,8 @@ def _apps(config: Config, known: list[str]) -> Iterator[tuple[Where, str]]:
 def _mentions(config: Config) -> Iterator[tuple[Where, str]]:
     for at, app in enumerate(config.lists.disable):
         yield ("lists", "disable", at), app
+    for at, app in enumerate(config.candidates.apps):
+        yield ("candidates", "apps", at), app
     for app in config.unlisted.actions:
         yield ("unlisted", "actions", app), app
     for position, group in enumerate(config.groups):

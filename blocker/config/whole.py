@@ -7,6 +7,7 @@ from typing import Final, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from blocker.config.bundles import Bundles
+from blocker.config.candidates import Candidates
 from blocker.config.egress import Egress, redirected
 from blocker.config.evidence import Evidence
 from blocker.config.feeds import MAX_FEEDS, Feed, Fetch
@@ -68,6 +69,8 @@ class Config(Section):
     """The operators' log, the attempt log and the optional query log."""
     evidence: Evidence = Evidence()
     """The attempt log as evidence: nothing of it can be altered without trace."""
+    candidates: Candidates = Candidates()
+    """The search for names that look like a banned app's and are in no list yet."""
     metrics: Metrics = Metrics()
     """Prometheus."""
     limits: Limits = Limits()
@@ -81,7 +84,7 @@ class Config(Section):
     def _consistent(self) -> Self:
         found = [
             *_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self),
-            *_policy_zones(self), *_evidence(self), *_egress(self),
+            *_policy_zones(self), *_evidence(self), *_egress(self), *_candidates(self),
         ]  # fmt: skip
         if found:
             raise mistakes(found)
@@ -182,6 +185,12 @@ def _clients(config: Config) -> Iterator[tuple[Where, str]]:
                     f"{network} is already in group {owners[network]!r}; a client can have one policy",
                 )
             owners.setdefault(network, group.name)
+
+
+def _candidates(config: Config) -> Iterator[tuple[Where, str]]:
+    folder = config.candidates.folder
+    if folder is not None and folder not in config.lists.directories:
+        yield ("candidates", "folder"), f"{folder} is none of lists.directories: nothing in it would be in force"
 
 
 def _feeds(config: Config) -> Iterator[tuple[Where, str]]:

@@ -40,6 +40,7 @@ _NOT_POLICY: Final = (
     "limits",
     "process",
     "evidence",
+    "candidates",
     "feeds",
     "fetch",
     "rpz",
@@ -173,6 +174,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         },
         "bundle": source.bundle.said() if source.bundle else None,
         "rpz": _zones(config, folder),
+        "candidates": str(folder) if config.candidates.enabled else None,
         "watch": [str(each) for each in (*lists.watched(source.lists), *source.watched)]
         + ([str(path)] if path else []),
         "duration": time.monotonic() - began,

@@ -75,6 +75,7 @@ class Supervisor:
         control_path = configuration.control_socket(config)
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
         self._companions.append(_feeds())
+        self._companions.append(self._relatives(folder))
         if config.rpz.listen or config.rpz.imports:
             self._companions.append(self._zones(config))
         sockets.drop_privileges(config.process, [folder, control_path])
@@ -211,6 +212,16 @@ class Supervisor:
             return zones.run(config, channel, udp, tcp)
 
         return Companion("zones", main, (*udp, *tcp), late=True)
+
+    def _relatives(self, state: Path) -> Companion:
+        """Return the companion that looks for names nobody has listed, which there is while that is wanted."""
+
+        def main(channel: socket.socket) -> int:
+            from blocker.serve import relatives  # there alone: it needs SQLite
+
+            return relatives.run(state, channel, [slot.region for slot in self._slots])
+
+        return Companion("candidates", main, wanted=lambda generation: bool(generation["candidates"]), late=True)
 
     def _start_companion(self, companion: Companion) -> None:
         try:

@@ -72,9 +72,9 @@ class Worker:
         self._generation = generation
         self._cache = Cache(generation.cache_limits(workers))
         self._fast = Fast(self._cache.limits.size // 2)
-        journaled = (ATTEMPT if config.log.attempts != "off" else 0) | (QUERY if config.log.queries != "off" else 0)
+        self._logged = (ATTEMPT if config.log.attempts != "off" else 0) | (QUERY if config.log.queries != "off" else 0)
         self._line = Line(
-            generation.index, self._cache, self._fast, generation.wording, region, journaled, generation.basis
+            generation.index, self._cache, self._fast, generation.wording, region, self._journaled(), generation.basis
         )
         self._clients = generation.clients
         self._resolver = self._new_resolver()
@@ -199,7 +199,9 @@ class Worker:
         former = self._generation
         self._generation = generation
         self._clients = generation.clients
-        self._line.adopt(generation.index, generation.wording, generation.clients.policy_for, generation.basis)
+        self._line.adopt(
+            generation.index, generation.wording, generation.clients.policy_for, generation.basis, self._journaled()
+        )
         if generation.servers != former.servers or generation.config.upstream != former.config.upstream:
             self._resolver.retire()
             self._retired = [*(each for each in self._retired if len(each)), self._resolver]
@@ -210,6 +212,10 @@ class Worker:
             self._held.config = generation.config.egress.gating
         self._region.words[Word.GENERATION] = generation.number
         self._say({"adopted": path})
+
+    def _journaled(self) -> int:
+        """Return which records somebody wants: the logs as they were at the start, and the search for relatives."""
+        return self._logged | (QUERY if self._generation.config.candidates.enabled else 0)
 
     def _say(self, message: dict[str, object]) -> None:
         try:

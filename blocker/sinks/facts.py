@@ -52,6 +52,7 @@ class Facts:
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     bundle: Bundle | None = None  # None: lists do not come from bundles here
     zones: Zones | None = None  # None: no policy zones are configured
+    candidates: str = ""  # the state folder, where candidates are kept; empty: nobody looks for them
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
     succeeded: int = 0  # reloads
     refused: int = 0  # reloads
@@ -77,6 +78,7 @@ class Facts:
             feeds={feed: Feed(str(said["facts"]), int(said["interval"])) for feed, said in event["feeds"].items()},
             bundle=_bundle(event.get("bundle")),
             zones=_zones(event.get("rpz")),
+            candidates=str(event.get("candidates") or ""),
             paths=tuple(str(path) for path in event["watch"]),
             succeeded=int(reloads["succeeded"]),
             refused=int(reloads["refused"]),

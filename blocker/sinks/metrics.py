@@ -23,7 +23,7 @@ from prometheus_client.core import (
 import blocker
 from blocker import events
 from blocker.events import ENDINGS, Labels
-from blocker.sinks import companions, feeds, gate, upstreams, workers, zones
+from blocker.sinks import candidates, companions, feeds, gate, upstreams, workers, zones
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
 from blocker.sinks.workers import Worker
@@ -96,6 +96,7 @@ class Collector:
             yield from _reloads(facts)
             yield from feeds.collect(facts.feeds, self._wall())
             yield from zones.collect(facts.zones, self._wall())
+            yield from candidates.collect(facts.candidates, facts.apps)
             yield from _bundle(facts)
         yield from _workers(workers.look(self._regions, self._clock()))
         yield _build()

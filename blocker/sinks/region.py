@@ -33,6 +33,7 @@ MAX_UPSTREAMS: Final = 128  # more than a configuration may name
 UPSTREAM_SIZE: Final = 256  # octets: 16 words, then the name's length and the name
 UPSTREAM_WORDS: Final = 16
 JOURNAL_SIZE: Final = 8 << 20  # octets; a power of two
+_SAFE: Final = JOURNAL_SIZE - (1 << 16)  # octets behind the head that nobody overwrites: a record is far below 64 KiB
 RECORD_HEAD: Final = struct.Struct("=IHHd16s")  # length of all, flags, octets of the address, unix time, address
 
 COUNTERS_AT: Final = 0
@@ -117,6 +118,14 @@ class Record(NamedTuple):
     client: bytes  # 4 or 16 octets
     tail: bytes
     end: int = 0  # octets ever written to the journal up to its end
+
+
+class Followed(NamedTuple):
+    """What one who does not hold the journal up has read of it."""
+
+    records: list[Record]
+    position: int  # where to go on
+    missed: int  # octets that were overwritten before they were read
 
 
 class Region:
@@ -238,9 +247,12 @@ class Region:
 
     def read(self, limit: int = 10_000) -> list[Record]:
         """Return the next records of the journal, `limit` at the most; they are read again until `release`."""
+        found, self._read_to = self._records(self.words[Word.TAIL], self.words[Word.HEAD], limit)
+        return found
+
+    def _records(self, tail: int, head: int, limit: int) -> tuple[list[Record], int]:
+        """Return the records from `tail` until `head`, `limit` at the most, and where the next one begins."""
         found: list[Record] = []
-        tail = self.words[Word.TAIL]
-        head = self.words[Word.HEAD]
         while tail < head and len(found) < limit:
             at = tail % JOURNAL_SIZE
             start = JOURNAL_AT + at
@@ -251,8 +263,24 @@ class Region:
             text = self.memory[start + RECORD_HEAD.size : start + size]
             tail += (size + 7) & ~7
             found.append(Record(flags, when, client[:octets], text, tail))
-        self._read_to = tail
-        return found
+        return found, tail
+
+    def follow(self, position: int, limit: int = 10_000) -> Followed:
+        """Read on from `position`, octets ever written, for one who may come late: the journal does not wait for it.
+
+        What was overwritten meanwhile is missed.
+        """
+        head, tail = self.words[Word.HEAD], self.words[Word.TAIL]
+        start = position if tail <= position <= head or 0 <= head - position <= _SAFE else tail
+        found, end = self._records(start, head, limit)
+        if self.words[Word.HEAD] - start > _SAFE and self.words[Word.TAIL] > start:  # it may have changed while we read
+            return Followed([], self.words[Word.TAIL], self.words[Word.TAIL] - position)
+        return Followed(found, end, max(0, start - position))
+
+    @property
+    def head(self) -> int:
+        """Octets ever written to the journal."""
+        return self.words[Word.HEAD]
 
     @property
     def identity(self) -> bytes:

@@ -29,6 +29,7 @@ def exposed() -> dict[str, set[str]]:
         feeds={"threats": Feed("/nowhere", 1)},
         zones=Zones("/nowhere", (), ("theirs.example",)),
         bundle=Bundle(1, 2, "", {"key": 1}),
+        candidates="/nowhere",
     )
     found = {}
     for family in Collector([region], lambda: facts, lambda: 0, beside={"egress": Region()}).collect():

@@ -197,3 +197,30 @@ def test_what_was_read_and_not_released_is_read_again() -> None:
     assert [record.tail for record in Region(region.memory).read()] == [b'"a":1']
     region.release()
     assert region.read() == []
+
+
+def test_one_who_follows_reads_what_the_reader_has_released() -> None:
+    region = Region()
+    region.journal(ATTEMPT, 1.0, V4, b"a")
+    start = region.head
+    region.journal(ATTEMPT, 2.0, V4, b"b")
+    region.journal(ATTEMPT, 3.0, V4, b"c")
+    region.read()
+    region.release()
+    records, position, missed = region.follow(start, 1)
+    assert ([record.tail[:1] for record in records], missed) == ([b"b"], 0)
+    records, position, missed = region.follow(position)
+    assert ([record.tail[:1] for record in records], position, missed) == ([b"c"], region.head, 0)
+
+
+def test_one_who_follows_too_late_goes_on_at_a_whole_record() -> None:
+    region = Region()
+    for number in range(3):
+        for _ in range(layout.JOURNAL_SIZE // 1000):
+            region.journal(ATTEMPT, 1.0, V4, b"%d" % number + b"x" * 900)
+        if number < 2:
+            region.read(100_000)
+            region.release()
+    records, position, missed = region.follow(0, 100_000)
+    assert {record.tail[:1] for record in records} == {b"2"}
+    assert (position, missed > 0, region.words[Word.DROPPED]) == (region.head, True, 0)
