@@ -100,7 +100,9 @@ WITHOUT_TEST = {
     **dict.fromkeys(("serve/followers", "serve/zones"), "tests/rpz/test_resolvers.py"),  # real processes
     "rpz/transfer": "tests/rpz/test_imports.py",  # against primaries that say what a test wants
     "rpz/wire": "tests/rpz/test_serve.py",
+    "serve/beside": "tests/serve/test_supervisor.py",
     "serve/companion": "tests/serve/test_supervisor.py",
+    "serve/egress": "tests/serve/test_keeper.py",
     "upstream/entropy": "tests/e2e",  # random numbers
     "wire/constants": "tests/test_events.py",  # numbers; its two functions are for people
 }  # fmt: skip

@@ -31,7 +31,15 @@ from blocker.config.models import (
     Upstream,
 )
 from blocker.config.overrides import Override
-from blocker.config.places import checkpoints_file, control_socket, node, resolv_conf, servers, state_dir
+from blocker.config.places import (
+    checkpoints_file,
+    control_socket,
+    egress_socket,
+    node,
+    resolv_conf,
+    servers,
+    state_dir,
+)
 from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
 from blocker.config.section import Section
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
@@ -74,6 +82,7 @@ __all__ = [
     "check_apps",
     "checkpoints_file",
     "control_socket",
+    "egress_socket",
     "endpoint",
     "governed",
     "load",

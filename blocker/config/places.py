@@ -106,3 +106,11 @@ def checkpoints_file(config: Config, environment: Mapping[str, str] = os.environ
 def control_socket(config: Config, environment: Mapping[str, str] = os.environ) -> Path:
     """Return the path of the control socket. Raises ConfigError."""
     return config.process.control or state_dir(config, environment) / "control.sock"
+
+
+def egress_socket(config: Config, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the path of the socket at which our own processes ask for changes of the kernel's sets.
+
+    Raises ConfigError.
+    """
+    return state_dir(config, environment) / "egress.sock"

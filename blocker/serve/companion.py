@@ -27,6 +27,7 @@ class Companion:
     keep: tuple[socket.socket, ...] = ()  # listening sockets that it needs
     wanted: Callable[[Mapping[str, Any]], bool] = lambda _generation: True  # by what is in force; it ends by itself
     region: Region | None = None  # where it counts and journals, and shows signs of life (`beat`)
+    early: bool = False  # started once, with privileges that nobody has later; it keeps itself running
     late: bool = False  # it may ask for a reload by itself, and none must come before every worker serves
     pid: int = 0
     channel: socket.socket | None = None
@@ -34,7 +35,7 @@ class Companion:
 
     def due(self, now: float, generation: Mapping[str, Any], *, ready: bool) -> bool:
         """Tell whether it is to be started now; `ready`: every worker serves, or did."""
-        if self.pid or now < self.start_at or (self.late and not ready):
+        if self.early or self.pid or now < self.start_at or (self.late and not ready):
             return False
         return self.wanted(generation)
 

@@ -1,5 +1,6 @@
 """The control process's line to the supervisor: JSON lines, events from there and commands to there."""
 
+import contextlib
 import json
 import os
 import queue
@@ -44,6 +45,11 @@ class Link:
             askers, self._asking = self._asking, deque()
         for asker in askers:
             asker.put(_CLOSED)
+
+    def inquire(self) -> None:
+        """Have the supervisor say once more what is in force, as an event; for one who began later than others."""
+        with self._lock, contextlib.suppress(OSError):  # it is gone: `events` ends
+            self._socket.sendall(b'{"command":"generation"}\n')
 
     def reload(self, timeout: float) -> Message:
         """Ask for a reload and return the reply, `ok` and perhaps `problems`; waits `timeout` seconds at the most."""

@@ -129,7 +129,9 @@ class Reloads:
             self._end([f"worker {number} did not adopt it in time; replaced" for number in sorted(reload.waiting)])
 
     def tell(self) -> None:
-        """Tell the companions what is in force, and how all reloads went."""
+        """Tell the companions what is in force, if anything is yet, and how all reloads went."""
+        if not self.current:
+            return
         reloads = {"succeeded": self._succeeded, "refused": self._refused, "last_success": self._last_success}
         state = {"event": "generation", "problems": self._problems, "duration": self._duration, "reloads": reloads}
         self._say({**self.current, **state})

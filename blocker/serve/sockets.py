@@ -77,6 +77,21 @@ def listen_control(path: Path) -> socket.socket:
     return sock
 
 
+def listen_packets(path: Path) -> socket.socket:
+    """Return a listening socket at `path` for packets between processes of our own user. Raises BlockerError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        path.unlink(missing_ok=True)  # of a former run: listen_control has seen to it that nobody runs here
+        os.fchmod(sock.fileno(), 0o600)
+        sock.bind(str(path))
+        path.chmod(0o600)  # whatever the umask
+        sock.listen(64)
+    except OSError as error:
+        sock.close()
+        raise BlockerError(f"socket {path}: {error.strerror or error}. Set process.state_dir.") from error
+    return sock
+
+
 def _refuse_running(path: Path) -> None:
     """Raise BlockerError when another daemon answers at `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, contextlib.suppress(ConnectionRefusedError):

@@ -1,7 +1,7 @@
 """Who runs, and who is replaced. Holds the sockets, no threads, and serves nothing itself.
 
     supervisor --fork--> worker 0..N-1   DNS
-               --fork--> companions      control (HTTP, logs, control socket), feeds (fetches lists), zones (RPZ)
+               --fork--> companions      control (HTTP, logs, control socket), feeds, zones, egress (beside.py)
                --fork--> preparer        reads configuration and lists, compiles; lives for seconds
 
 Signal handlers only set a flag; the loop does the work. A reload changes nothing until the preparer has
@@ -18,15 +18,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import setproctitle
 
 from blocker import config as configuration
-from blocker.config import Config
-from blocker.serve import control, fetcher, preparer, sockets, worker
+from blocker.config import Config, Process
+from blocker.serve import beside, capabilities, control, preparer, sockets, worker
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
@@ -74,13 +74,12 @@ class Supervisor:
         shares = sockets.handed_over(handed, count) if handed else sockets.bind(config.listen, count)
         control_path = configuration.control_socket(config)
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
-        self._companions.append(_feeds())
+        self._companions += beside.companions(config)
         self._companions.append(self._relatives(folder))
-        if config.rpz.listen or config.rpz.imports:
-            self._companions.append(self._zones(config))
-        sockets.drop_privileges(config.process, [folder, control_path])
-        privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
         self._slots.extend(Slot(number, Region(), share) for number, share in enumerate(shares))
+        owned = [folder, control_path, configuration.egress_socket(config)]
+        self._start_early(config.process, [path for path in owned if path.exists()])
+        privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
         self._catch_signals()
         try:
             self._reloads.first()
@@ -187,31 +186,29 @@ class Supervisor:
         return Companion(
             "control",
             lambda channel: control.run(
-                [slot.region for slot in self._slots], config, channel, http, listener, self._beside()
+                [slot.region for slot in self._slots],
+                config,
+                channel,
+                http,
+                listener,
+                beside.regions(self._companions),
             ),
             (listener, *([http] if http else [])),
         )
-
-    def _beside(self) -> Mapping[str, Region]:
-        """Return the regions of the companions that record attempts, by the companions' names."""
-        return {each.name: each.region for each in self._companions if each.region is not None}
 
     def _start_companions(self, now: float) -> None:
         for companion in self._companions:
             if companion.due(now, self._reloads.current, ready=self._ready):
                 self._start_companion(companion)
 
-    def _zones(self, config: Config) -> Companion:
-        """Return the companion that transfers policy zones, with its sockets bound."""
-        udp = [sockets.listen_udp(end) for end in config.rpz.listen]
-        tcp = [sockets.listen_tcp(end) for end in config.rpz.listen]
-
-        def main(channel: socket.socket) -> int:
-            from blocker.serve import zones  # there alone: it needs a DNS library that nobody else should carry
-
-            return zones.run(config, channel, udp, tcp)
-
-        return Companion("zones", main, (*udp, *tcp), late=True)
+    def _start_early(self, process: Process, owned: Sequence[Path]) -> None:
+        """Start who keeps privileges, then give all of them up; `owned` are given to our account."""
+        early = [companion for companion in self._companions if companion.early]
+        for companion in early:
+            self._fork_companion(companion)
+        sockets.drop_privileges(process, owned)
+        if early:  # as root without another account too: nobody else may touch the kernel's rules
+            capabilities.limit(capabilities.held() - capabilities.EGRESS)
 
     def _relatives(self, state: Path) -> Companion:
         """Return the companion that looks for names nobody has listed, which there is while that is wanted."""
@@ -283,7 +280,10 @@ class Supervisor:
                 if companion.pid == pid:
                     companion.died(time.monotonic())
                     companion.hang_up(self._selector)
-                    if not self._stopping and companion.wanted(self._reloads.current):
+                    if companion.early and not self._stopping:
+                        cure = "restart the blocker"
+                        self._log.error("process died, and nobody may replace it", process=companion.name, cure=cure)
+                    elif not self._stopping and companion.wanted(self._reloads.current):
                         self._log.error("process died; starting another", process=companion.name, status=code)
 
     def _died(self, slot: Slot, code: int) -> None:
@@ -361,13 +361,12 @@ class Supervisor:
             message = b""
         if not message:
             companion.hang_up(self._selector)
-        elif not self._stopping and json.loads(message).get("command") == "reload":
-            self._reloads.begin(companion.tell)
-
-
-def _feeds() -> Companion:
-    """Return the companion that fetches lists, which there is while any feed is configured."""
-    return Companion("feeds", fetcher.run, wanted=lambda generation: bool(generation["feeds"]), late=True)
+        elif not self._stopping:
+            command = json.loads(message).get("command")
+            if command == "reload":
+                self._reloads.begin(companion.tell)
+            elif command == "generation":
+                self._reloads.tell()
 
 
 def _fork() -> int:

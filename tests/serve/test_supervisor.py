@@ -10,8 +10,8 @@ import time
 import pytest
 
 from blocker.config import Config
-from blocker.errors import ProblemsError
-from blocker.serve import preparer
+from blocker.errors import BlockerError, ProblemsError
+from blocker.serve import beside, capabilities, preparer
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
@@ -367,6 +367,7 @@ def test_without_a_first_generation_there_is_no_start(rig, monkeypatch):
     ({}, False, True),
     ({"pid": 7}, True, False),  # it runs
     ({"start_at": NOW + 1}, True, False),  # it has just died
+    ({"early": True}, True, False),  # nobody could give it its privileges back
     ({"late": True}, False, False),  # it could ask for a reload before the workers serve
     ({"late": True}, True, True),
     ({"wanted": lambda generation: bool(generation["feeds"])}, True, False),
@@ -374,3 +375,14 @@ def test_without_a_first_generation_there_is_no_start(rig, monkeypatch):
 def test_when_a_companion_is_started(companion, ready, due):
     made = Companion("some", lambda _channel: 0, **companion)
     assert made.due(NOW, {"feeds": {}}, ready=ready) is due
+
+
+def test_without_its_privileges_the_egress_half_is_not_begun(monkeypatch):
+    monkeypatch.setattr(capabilities, "held", lambda: frozenset({capabilities.Capability.NET_RAW}))
+    config = Config.model_validate({"egress": {"enabled": True, "mode": "node"}})
+    with pytest.raises(BlockerError, match="CAP_NET_ADMIN is missing"):
+        beside.companions(config)
+
+
+def test_who_runs_beside_the_workers():
+    assert [each.name for each in beside.companions(Config())] == ["feeds"]

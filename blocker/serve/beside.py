@@ -1,0 +1,62 @@
+"""Which processes there are beside the workers, each with what it needs bound before privileges are dropped."""
+
+import os
+import socket
+from collections.abc import Mapping
+
+from blocker import config as configuration
+from blocker.config import Config
+from blocker.errors import BlockerError
+from blocker.serve import capabilities, fetcher, keeper, sockets
+from blocker.serve.companion import Companion
+from blocker.sinks.region import Region
+
+
+def companions(config: Config) -> list[Companion]:
+    """Return those that `config` asks for, except control. Raises BlockerError when something cannot be bound."""
+    found = [Companion("feeds", fetcher.run, wanted=lambda generation: bool(generation["feeds"]), late=True)]
+    if config.rpz.listen or config.rpz.imports:
+        found.append(_zones(config))
+    if config.egress.enabled:
+        found.append(_egress(config))
+    return found
+
+
+def regions(found: list[Companion]) -> Mapping[str, Region]:
+    """Return the regions of the companions that record attempts, by the companions' names."""
+    return {each.name: each.region for each in found if each.region is not None}
+
+
+def _zones(config: Config) -> Companion:
+    """Return the companion that transfers policy zones, with its sockets bound."""
+    udp = [sockets.listen_udp(end) for end in config.rpz.listen]
+    tcp = [sockets.listen_tcp(end) for end in config.rpz.listen]
+
+    def main(channel: socket.socket) -> int:
+        from blocker.serve import zones  # there alone: it needs a DNS library that nobody else should carry
+
+        return zones.run(config, channel, udp, tcp)
+
+    return Companion("zones", main, (*udp, *tcp), late=True)
+
+
+def _egress(config: Config) -> Companion:
+    """Return the companion that changes the kernel's rules, and keeps the privilege to do so."""
+    if missing := capabilities.EGRESS - capabilities.held():
+        named = ", ".join(f"CAP_{capability.name}" for capability in sorted(missing))
+        raise BlockerError(
+            f"egress.enabled: {named} is missing. Start as root, give it to the unit (docs/egress.md), or set"
+            " egress.enabled to false."
+        )
+    region = Region()
+    supervisor = os.getpid()
+    asked = sockets.listen_packets(configuration.egress_socket(config))
+
+    def main(channel: socket.socket) -> int:
+        from blocker.serve import egress  # there alone
+
+        return keeper.run(
+            "egress", config.process, region, supervisor, lambda: egress.run(config, channel, asked, region)
+        )
+
+    return Companion("egress", main, (asked,), region=region, early=True)

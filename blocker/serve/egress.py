@@ -1,0 +1,64 @@
+"""The process that changes the kernel's rules, and the only one that may; DNS goes on without it, and so do its rules.
+
+    generation -> ruleset -> nft -> table inet blocker
+    workers    -> what clients are about to be told -> sets
+
+Started by its keeper by fork, and again when it dies. Reads nothing that a device sent.
+"""
+
+import signal
+import socket
+import threading
+from typing import Final
+
+import setproctitle
+
+from blocker.config import Config
+from blocker.serve.link import Link
+from blocker.sinks import companions, oplog
+from blocker.sinks.region import Region
+
+_BEAT: Final = 1.0  # seconds between signs of life
+
+
+def run(config: Config, supervisor: socket.socket, asked: socket.socket, region: Region) -> int:
+    """Be the egress process: the body of a forked child. Returns its exit status.
+
+    `asked` is the listening socket (packets) at which workers ask for changes of sets.
+    """
+    setproctitle.setproctitle("blocker: egress")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return Egress(config, Link(supervisor), asked, region).serve()
+
+
+class Egress:
+    """Everything the egress process does, tied together."""
+
+    def __init__(self, config: Config, link: Link, asked: socket.socket, region: Region) -> None:
+        """Talk with the supervisor over `link`, and show signs of life in `region`."""
+        self._config = config
+        self._link = link
+        self._asked = asked
+        self._region = region
+        self._log = oplog.get("egress")
+        self._newest = ""  # path of the generation to make rules of
+        self._news = threading.Event()
+
+    def serve(self) -> int:
+        """Serve until the supervisor says stop, or is gone; the rules stay."""
+        companions.begin(self._region)
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
+        self._link.inquire()
+        for event in self._link.events():
+            if event["event"] == "stop":
+                break
+            if event["event"] == "generation":
+                self._newest = str(event["path"])
+                self._news.set()
+        return 0
+
+    def _beat(self) -> None:
+        stop = threading.Event()
+        while not stop.wait(_BEAT):
+            companions.beat(self._region)
