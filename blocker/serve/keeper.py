@@ -27,7 +27,8 @@ def run(name: str, process: Process, region: Region, supervisor: int, main: Call
     """Be the keeper of a process `name` that runs `main`: the body of a forked child. Returns its exit status.
 
     The account changes to that of `process`; `supervisor` is the process id of our parent. Ends when `main` has
-    returned 0, which it does when it is told to stop, and when the supervisor is gone. Raises BlockerError when the account or the capabilities cannot be had.
+    returned 0, which it does when it is told to stop, and when the supervisor is gone. Raises BlockerError when the
+    account or the capabilities cannot be had.
     """
     setproctitle.setproctitle(f"blocker: {name} keeper")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when, to the child
