@@ -8,7 +8,7 @@ are read by the drain (serve/udp.py, serve/_udp.pyx), which must not decide anyt
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from blocker.policy import Gate, Policy
+from blocker.policy import UNGATED, Policy
 
 FOREVER: Final = 1 << 62  # seconds: a blocked answer stays right until the lists change
 MAX_EXTRA: Final = 64  # octets of a query behind its question: a cookie fits, padding without end does not
@@ -81,6 +81,6 @@ class Fast:
         self.by_address.clear()
 
     def _table(self, policy: Policy, address: bytes) -> Table:
-        if policy.gate is Gate.OFF:
+        if policy.gate is UNGATED:
             return self._tables.setdefault(policy.group, {})
         return self._own.setdefault(address, {})

@@ -25,7 +25,7 @@ from blocker.cache import NOTHING_SAID, Cache, Entry, lifetime
 from blocker.errors import WireError
 from blocker.events import Basis, Ending, Recorder
 from blocker.fast import FOREVER, MAX_EXTRA, Fast, Given
-from blocker.policy import PASSTHRU, Action, Gate, Index, Policy, Verdict, decide, inspect, weightier
+from blocker.policy import PASSTHRU, UNGATED, Action, Index, Policy, Verdict, decide, inspect, weightier
 from blocker.wire.constants import (
     ANY,
     AXFR,
@@ -310,7 +310,7 @@ class Line:
         else:
             said = answer.told(query, response, second - entry.stored if entry else 0, limit, self.wording)
         exchange.answer = said
-        if policy.gate is not Gate.OFF and response.addresses and not said[2] << 8 & TC:
+        if policy.gate is not UNGATED and response.addresses and not said[2] << 8 & TC:
             exchange.told = response.addresses
             if ending == events.STALE:
                 exchange.ttl = self.wording.stale_ttl

@@ -115,6 +115,9 @@ class Gate(StrEnum):
     ENFORCE = "enforce"  # without the kernel's word the client hears a failure: it could not connect anyway
 
 
+UNGATED: Final = Gate.OFF  # a member of an Enum is a slow look-up on Python 3.11
+
+
 @dataclass(frozen=True, slots=True)
 class Staged:
     """How far a rollout has come for some clients."""
@@ -136,7 +139,7 @@ class Policy:
     staged_apps: Mapping[str, Staged] = field(default_factory=dict)  # apps that are being rolled out
     staged_lists: Mapping[str, Staged] = field(default_factory=dict)  # feeds and files (Rule.origin) that are
     variant: str = ""  # tells the policies of one group apart, whose clients are in different stages
-    gate: Gate = Gate.OFF
+    gate: Gate = UNGATED
 
 
 SPECIAL: Final = "special"  # the list of special-use names (RFC 6761, RFC 6303)

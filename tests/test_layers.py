@@ -18,7 +18,8 @@ CORE = {
     "egress.stream",
     "candidates.brand", "candidates.company", "candidates.finding", "candidates.memory", "candidates.seen",
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
-    "egress.attempt", "egress.elements", "egress.sets", "egress.book", "egress.memo", "egress.talk",
+    "egress.attempt", "egress.book", "egress.elements", "egress.framing", "egress.memo", "egress.neighbours",
+    "egress.sets", "egress.talk",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "ctypes", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
@@ -61,14 +62,17 @@ MAY_IMPORT = {
     "feeds.guard": set(),
     "feeds.schedule": {"config", "feeds.facts"},
     "egress.attempt": {"events", "policy"},
-    "egress.elements": {"errors"},
+    "egress.framing": {"errors"},
+    "egress.elements": {"errors", "egress.framing"},
     "egress.netlink": {"errors", "egress.elements", "egress.sets"},
+    "egress.neighbours": {"errors", "egress.framing"},
+    "egress.rtnetlink": {"errors", "egress.neighbours"},
     "egress.book": set(),
     "egress.memo": set(),
     "egress.talk": {"errors"},
     "egress.gatekeeper": {
         "config", "errors", "sinks.oplog", "sinks.region",
-        "egress.book", "egress.elements", "egress.sets", "egress.talk",
+        "egress.book", "egress.elements", "egress.neighbours", "egress.sets", "egress.talk",
     },
     "egress.sets": set(),
 }  # fmt: skip

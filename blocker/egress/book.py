@@ -11,7 +11,7 @@ _SHARE: Final = 8  # the part of what a device holds that goes at once when all 
 
 
 class Pair(NamedTuple):
-    """A device and where it may connect; both of 4 octets, or both of 16."""
+    """A device and where it may connect; with one of each IP version it is kept for the device's other addresses."""
 
     device: bytes
     address: bytes

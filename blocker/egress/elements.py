@@ -9,13 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from blocker.errors import KernelError
+from blocker.egress import framing
+from blocker.egress.framing import attribute as _attribute
 
 FAMILY: Final = 1  # NFPROTO_INET
-_HEAD: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _FAMILY: Final = struct.Struct("!BBH")  # nfgenmsg: family, version, resource
-_ATTRIBUTE: Final = struct.Struct("=HH")  # nlattr: length with its head, type
-_ERROR: Final = struct.Struct("=i")
 _TIME: Final = struct.Struct("!Q")  # milliseconds
 
 _BATCH_BEGIN: Final = 16
@@ -24,14 +22,9 @@ _SUBSYSTEM: Final = 10  # NFNL_SUBSYS_NFTABLES
 _NEW: Final = _SUBSYSTEM << 8 | 12  # NFT_MSG_NEWSETELEM
 _GET: Final = _SUBSYSTEM << 8 | 13
 _DELETE: Final = _SUBSYSTEM << 8 | 14
-_ERROR_TYPE: Final = 2  # NLMSG_ERROR: an acknowledgement too
-_DONE: Final = 3  # NLMSG_DONE: a dump's end
-_REQUEST: Final = 0x1
 _ACK: Final = 0x4
-_DUMP: Final = 0x300
 _CREATE: Final = 0x400
 _NESTED: Final = 0x8000
-_TYPE: Final = 0x3FFF  # without the flags "nested" and "in network order"
 
 _LIST_TABLE: Final = 1  # NFTA_SET_ELEM_LIST_*
 _LIST_SET: Final = 2
@@ -104,25 +97,25 @@ def batch(table: str, changes: Iterable[Change], sequence: int, *, updates: bool
     `updates`: the kernel sets an element's time anew when it is added again (since 6.12). To others a repeated element
     is no news, so that it has to go and come in the same transaction.
     """
-    parts = [_message(_BATCH_BEGIN, _REQUEST, sequence, b"", 0, _SUBSYSTEM)]
+    parts = [_message(_BATCH_BEGIN, framing.REQUEST, sequence, b"", 0, _SUBSYSTEM)]
     steps = [step for change in changes for step in _steps(table, change, updates=updates)]
     for number, (kind, flags, payload) in enumerate(steps, 1):
         wanted = _ACK if number == len(steps) else 0
-        parts.append(_message(kind, _REQUEST | flags | wanted, sequence + number, payload))
-    parts.append(_message(_BATCH_END, _REQUEST, sequence + len(steps) + 1, b"", 0, _SUBSYSTEM))
+        parts.append(_message(kind, framing.REQUEST | flags | wanted, sequence + number, payload))
+    parts.append(_message(_BATCH_END, framing.REQUEST, sequence + len(steps) + 1, b"", 0, _SUBSYSTEM))
     return Batch(b"".join(parts), sequence, sequence + len(steps))
 
 
 def question(table: str, name: str, sequence: int) -> bytes:
     """Return the request for everything that a set holds."""
-    return _message(_GET, _REQUEST | _DUMP, sequence, _where(table, name))
+    return _message(_GET, framing.REQUEST | framing.DUMP, sequence, _where(table, name))
 
 
 def replies(wire: bytes) -> Iterator[Said]:
     """Yield what the kernel says of messages; of others' messages too: compare the sequence. Raises KernelError."""
-    for kind, sequence, payload in _messages(wire):
-        if kind == _ERROR_TYPE:
-            yield Said(sequence, _error(payload))
+    for kind, sequence, payload in framing.messages(wire):
+        if kind == framing.ERROR:
+            yield Said(sequence, framing.error(payload))
 
 
 def page(wire: bytes, sequence: int) -> Page:
@@ -130,12 +123,12 @@ def page(wire: bytes, sequence: int) -> Page:
     elements: list[Element] = []
     done = False
     error = 0
-    for kind, number, payload in _messages(wire):
+    for kind, number, payload in framing.messages(wire):
         if number != sequence:
             continue
-        if kind in (_ERROR_TYPE, _DONE):
+        if kind in (framing.ERROR, framing.DONE):
             done = True
-            error = error or _error(payload)
+            error = error or framing.error(payload)
         elif kind == _NEW:
             elements += _elements(payload)
     return Page(elements, done, error)
@@ -189,53 +182,18 @@ def _pieces(elements: Iterable[bytes]) -> Iterator[bytes]:
         yield _attribute(_LIST_ELEMENTS | _NESTED, b"".join(piece))
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
-
-
 def _message(kind: int, flags: int, sequence: int, payload: bytes, family: int = FAMILY, resource: int = 0) -> bytes:
-    size = _HEAD.size + _FAMILY.size + len(payload)
-    return _HEAD.pack(size, kind, flags, sequence, 0) + _FAMILY.pack(family, 0, resource) + payload
-
-
-def _messages(wire: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield type, sequence and payload of each message."""
-    at = 0
-    while at < len(wire):
-        if at + _HEAD.size > len(wire):
-            raise KernelError("netlink: a message was cut short")
-        size, kind, _, sequence, _ = _HEAD.unpack_from(wire, at)
-        if size < _HEAD.size or at + size > len(wire):
-            raise KernelError("netlink: a message's length is wrong")
-        yield kind, sequence, wire[at + _HEAD.size : at + size]
-        at += size + -size % 4
-
-
-def _error(payload: bytes) -> int:
-    if len(payload) < _ERROR.size:
-        raise KernelError("netlink: an acknowledgement was cut short")
-    error: int = -_ERROR.unpack_from(payload)[0]
-    return error
+    return framing.message(kind, flags, sequence, _FAMILY.pack(family, 0, resource) + payload)
 
 
 def _elements(payload: bytes) -> Iterator[Element]:
-    for kind, listed in _attributes(payload[_FAMILY.size :]):
+    for kind, listed in framing.attributes(payload[_FAMILY.size :]):
         if kind != _LIST_ELEMENTS:
             continue
-        for _, element in _attributes(listed):
-            parts = dict(_attributes(element))
-            value = dict(_attributes(parts.get(_KEY, b""))).get(_VALUE)
+        for _, element in framing.attributes(listed):
+            parts = dict(framing.attributes(element))
+            value = dict(framing.attributes(parts.get(_KEY, b""))).get(_VALUE)
             if value is None:
                 continue  # the catch-all element (`*`) has no key
             left = parts.get(_EXPIRATION, b"")
             yield Element(value, _TIME.unpack(left)[0] if len(left) == _TIME.size else 0)
-
-
-def _attributes(wire: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _ATTRIBUTE.size <= len(wire):
-        size, kind = _ATTRIBUTE.unpack_from(wire, at)
-        if size < _ATTRIBUTE.size or at + size > len(wire):
-            raise KernelError("netlink: an attribute's length is wrong")
-        yield kind & _TYPE, wire[at + _ATTRIBUTE.size : at + size]
-        at += size + -size % 4

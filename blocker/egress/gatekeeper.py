@@ -18,6 +18,7 @@ from blocker.config import Gating
 from blocker.egress import elements, sets, talk
 from blocker.egress.book import Book, Pair
 from blocker.egress.elements import Change, Drop, Element, Put
+from blocker.egress.neighbours import Neighbours
 from blocker.egress.talk import Ask, Asks, Status
 from blocker.errors import KernelError, TalkError
 from blocker.sinks import oplog
@@ -39,12 +40,24 @@ class Kernel(Protocol):
     def dump(self, name: str) -> list[Element]: ...
 
 
+class Devices(Protocol):
+    """What rtnetlink.Rtnetlink does."""
+
+    socket: socket.socket
+    known: Neighbours
+
+    def read(self) -> list[bytes]: ...
+
+
 class Gatekeeper:
     """Serves the workers that come to one socket."""
 
-    def __init__(self, listener: socket.socket, kernel: Kernel, config: Gating, region: Region) -> None:
+    def __init__(
+        self, listener: socket.socket, kernel: Kernel, devices: Devices, config: Gating, region: Region
+    ) -> None:
         """`listener` takes the workers' packets; it outlives us, so that they need not wait for the next of us."""
         self._kernel = kernel
+        self._devices = devices
         self._config = config
         self._words = region.words
         self._log = oplog.get("gate")
@@ -53,7 +66,7 @@ class Gatekeeper:
         self._workers: set[socket.socket] = set()
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = socket.socketpair()
-        for sock in (listener, self._woken):
+        for sock in (listener, devices.socket, self._woken):
             sock.setblocking(False)
             self._selector.register(sock, selectors.EVENT_READ)
         self._wishes: list[Gating | None] = []  # from other threads: a configuration, or None to read the sets anew
@@ -100,6 +113,7 @@ class Gatekeeper:
                 continue
             for key, left in held:
                 self._book.open(Pair(key[:size], key[size : 2 * size]), now + left / 1000)
+        self._devices.read()
         self._tell(talk.forget(()))
 
     def step(self, timeout: float | None = None) -> None:
@@ -112,6 +126,8 @@ class Gatekeeper:
                 sock.recv(4096)
             elif sock is self._listener:
                 self._accept()
+            elif sock is self._devices.socket:
+                self._met(self._devices.read())
             else:
                 requests += self._read(sock)
         if requests:
@@ -182,19 +198,44 @@ class Gatekeeper:
 
     def _open(self, asks: Sequence[Ask]) -> None:
         now = time.monotonic()
+        known = self._devices.known
         wanted: dict[Pair, int] = {}  # seconds; 0: it has to go
         for client, seconds, addresses in asks:
-            for address in addresses:
-                if len(address) != len(client):
-                    continue
-                pair = Pair(client, address)
-                if self._book.open(pair, now + seconds) or pair in wanted:
-                    wanted[pair] = max(seconds, wanted.get(pair, 0))
-            gone = self._book.surplus(client)
+            for size in _VERSION:
+                told = [address for address in addresses if len(address) == size]
+                # Of the other IP version it is kept for the client too: its address of that version may turn up.
+                for device in dict.fromkeys([client, *known.of(client, size)]) if told else ():
+                    self._want(device, told, seconds, now, wanted)
+        self._make(wanted)
+
+    def _met(self, addresses: Sequence[bytes]) -> None:
+        """Let devices reach from an address that turned up what they were told at another."""
+        now = time.monotonic()
+        wanted: dict[Pair, int] = {}
+        for device in addresses:
+            for donor in self._devices.known.donors(device):
+                for address, until in list(self._book.of(donor)):
+                    if len(address) == len(device) and until > now:
+                        self._want(device, [address], int(until - now) + 1, now, wanted)
+        try:
+            self._make(wanted)
+        except KernelError as error:
+            self._say(f"cannot open the gate: {error}")
+
+    def _want(
+        self, device: bytes, addresses: Sequence[bytes], seconds: int, now: float, wanted: dict[Pair, int]
+    ) -> None:
+        """Note in the book, and in `wanted` for the kernel, what `device` may reach, and what makes room for it."""
+        for address in addresses:
+            pair = Pair(device, address)
+            if self._book.open(pair, now + seconds) or pair in wanted:
+                wanted[pair] = max(seconds, wanted.get(pair, 0))
+        if gone := self._book.surplus(device):
             wanted |= dict.fromkeys(gone, 0)
-            if gone:
-                self._words[Word.GATE_EVICTED] += len(gone)
-                self._tell(talk.forget({pair.device for pair in gone}))
+            self._words[Word.GATE_EVICTED] += len(gone)
+            self._tell(talk.forget({pair.device for pair in gone}))
+
+    def _make(self, wanted: dict[Pair, int]) -> None:
         try:
             self._kernel.apply(_changes(wanted))
         except KernelError:
@@ -222,7 +263,7 @@ def _changes(wanted: dict[Pair, int]) -> list[Change]:
     found: list[Change] = []
     for size, version in _VERSION.items():
         name = sets.sized(sets.GATE, version)
-        mine = {pair: seconds for pair, seconds in wanted.items() if len(pair.device) == size}
+        mine = {pair: each for pair, each in wanted.items() if len(pair.device) == len(pair.address) == size}
         if put := [Element(elements.concatenated(*pair), each * 1000) for pair, each in mine.items() if each]:
             found.append(Put(name, put))
         if drop := [elements.concatenated(*pair) for pair, each in mine.items() if not each]:

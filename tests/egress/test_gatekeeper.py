@@ -1,5 +1,6 @@
 """The egress process's side: one transaction for all that has arrived, and what happens when the kernel refuses."""
 
+import contextlib
 import errno
 import socket
 
@@ -9,13 +10,16 @@ from blocker.config import Gating
 from blocker.egress import talk
 from blocker.egress.elements import Drop, Element, Put, concatenated
 from blocker.egress.gatekeeper import Gatekeeper
+from blocker.egress.neighbours import Neighbours
 from blocker.egress.netlink import Netlink
 from blocker.egress.talk import Ask, Done, Forget, Status
 from blocker.errors import KernelError
 from blocker.sinks.region import Region, Word
 from tests.egress.namespace import Namespace
+from tests.egress.test_neighbours import neighbour
 
 ALICE, BOB, SIX = b"\x0a\0\0\1", b"\x0a\0\0\2", bytes(15) + b"\1"
+FAR, LINK_LOCAL = b"\x20\1" + bytes(13) + b"\7", b"\xfe\x80" + bytes(13) + b"\1"
 PATIENCE = 10.0  # seconds
 SETS = """table inet blocker {
     set gate_4 { type ipv4_addr . ipv4_addr; flags timeout; size 1048576; }
@@ -53,16 +57,42 @@ class Fake:
         return [Element(key, left) for (held, key), left in self.held.items() if held == name]
 
 
+class Rtnetlinkless:
+    """Neighbours as a test says."""
+
+    def __init__(self):
+        self.known = Neighbours()
+        self.socket, self._test = socket.socketpair()
+        self._news = []
+
+    def meet(self, *addresses, hardware=b"\2\0\0\0\0\1"):
+        for each in addresses:
+            found, _ = self.known.heard(neighbour(each, hardware))
+            self._news += found
+        self._test.send(b"\0")
+
+    def read(self):
+        with contextlib.suppress(BlockingIOError):
+            self.socket.recv(100)
+        news, self._news = self._news, []
+        return news
+
+    def close(self):
+        self.socket.close()
+        self._test.close()
+
+
 class Rig:
     """A gatekeeper without its thread, two workers and a kernel."""
 
-    def __init__(self, folder, kernel=None, **config):
+    def __init__(self, folder, kernel=None, devices=None, **config):
         self.kernel = kernel or Fake()
         self.region = Region()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(folder / "egress.sock"))
         self.listener.listen()
-        self.keeper = Gatekeeper(self.listener, self.kernel, Gating(**config), self.region)
+        self.devices = devices or Rtnetlinkless()
+        self.keeper = Gatekeeper(self.listener, self.kernel, self.devices, Gating(**config), self.region)
         self.workers = [self.connect(folder) for _ in range(2)]
 
     def connect(self, folder):
@@ -74,7 +104,7 @@ class Rig:
 
     def close(self):
         self.keeper.close()
-        for each in (*self.workers, self.listener):
+        for each in (*self.workers, self.listener, self.devices):
             each.close()
 
     def ask(self, worker, number, *asks):
@@ -126,7 +156,7 @@ def test_all_that_has_arrived_is_one_transaction(made):
         ("gate_6", key(SIX, SIX)): 60_000,
     }
     assert [rig.heard(0), rig.heard(0), rig.heard(1)] == [Done(number, Status.OPEN) for number in (1, 2, 7)]
-    assert rig.region.words[Word.GATE_PAIRS] == 4
+    assert rig.region.words[Word.GATE_PAIRS] == 5
 
 
 def test_what_is_open_for_long_enough_costs_nothing(made):
@@ -172,6 +202,46 @@ def test_more_than_a_device_may_hold_in_one_answer(made):
     rig.ask(0, 1, *(Ask(ALICE, 60, [address(number)]) for number in range(200)), Ask(ALICE, 60, [address(0)]))
     rig.step()
     assert set(rig.kernel.held) == {("gate_4", key(ALICE, address(number))) for number in (*range(137, 200), 0)}
+
+
+def test_a_device_asks_over_one_ip_version_and_connects_over_another(made):
+    rig = made()
+    rig.devices.meet(ALICE, SIX, LINK_LOCAL)
+    rig.step()
+    rig.ask(0, 1, Ask(ALICE, 60, [FAR, address(1)]))
+    rig.step()
+    assert set(rig.kernel.held) == {("gate_4", key(ALICE, address(1))), ("gate_6", key(SIX, FAR))}
+    rig.ask(0, 2, Ask(LINK_LOCAL, 60, [FAR, address(2)]))  # the resolver's address came with a router advertisement
+    rig.step()
+    assert ("gate_4", key(ALICE, address(2))) in rig.kernel.held
+    assert ("gate_6", key(SIX, FAR)) in rig.kernel.held
+
+
+def test_an_address_that_turns_up_later(made):
+    rig = made()
+    rig.devices.meet(ALICE)
+    rig.ask(0, 1, Ask(ALICE, 60, [FAR, address(1)]))
+    rig.step()
+    assert set(rig.kernel.held) == {("gate_4", key(ALICE, address(1)))}
+    rig.devices.meet(SIX)
+    rig.step()
+    assert 59_000 <= rig.kernel.held["gate_6", key(SIX, FAR)] <= 61_000
+    rig.devices.meet(BOB, hardware=b"\2\0\0\0\0\2")  # somebody else
+    rig.step()
+    assert len(rig.kernel.held) == 2
+
+
+def test_an_address_that_turns_up_while_the_set_is_full(made):
+    rig = made()
+    rig.devices.meet(ALICE)
+    rig.ask(0, 1, Ask(ALICE, 60, [FAR]))
+    rig.step()
+    rig.kernel.refused = {key(SIX, FAR): errno.ENFILE}
+    rig.devices.meet(SIX)
+    rig.step()
+    rig.ask(0, 2, Ask(ALICE, 60, [address(1)]))
+    rig.step()
+    assert [rig.heard(0), rig.heard(0)] == [Done(1, Status.OPEN), Done(2, Status.OPEN)]
 
 
 def test_restoring(made):
