@@ -115,7 +115,7 @@ class Control:
             self._log.error("the supervisor's words on a generation make no sense", why=repr(error))
             return
         if self._watch is not None:
-            self._watch.watch(self._facts.paths)
+            self._watch.watch(self._facts.paths, self._facts.looked)
 
     def _status(self) -> commands.Answer:
         return commands.status(self._regions, self._facts, self._began, time.time(), time.monotonic_ns())

@@ -26,6 +26,7 @@ from blocker.feeds.store import FACTS, Store
 from blocker.lists import compile as lists
 from blocker.lists.feed import FeedFile
 from blocker.lists.index import Index
+from blocker.serve.look import look, signature
 from blocker.sinks import oplog
 from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
 
@@ -125,9 +126,10 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     """Read configuration and lists, compile what is not compiled yet, and describe generation `number` in a file.
 
     Returns what the supervisor must know of it: `path`, and for the metrics `digest`, `compiled`, `apps`,
-    `watch`, `feeds`. Raises BlockerError, and then nothing has changed that anybody serves from.
+    `watch`, `looked`, `feeds`. Raises BlockerError, and then nothing has changed that anybody serves from.
     """
     began = time.monotonic()
+    looked = look([str(path)] if path else [])  # before each is read: what changes later is seen to have changed
     config = configuration.load(path, overrides)
     for each in config.lists.overrides:
         oplog.get("lists").warning("may be blocked by override", name=each.name, reason=each.reason, by=each.by)
@@ -143,6 +145,8 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     source = bundles.in_force(config)
     if source.bundle is not None:
         _tell(source.bundle)
+    folders = [str(each) for each in (*lists.watched(source.lists), *source.watched)]
+    looked |= look(folders)
     index_path, index = compiled(config.model_copy(update={"lists": source.lists}), folder, feeds)
     switches = {app: info.switches for app, info in index.apps.items()}
     if problems := configuration.check_apps(config, switches):
@@ -175,8 +179,8 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "bundle": source.bundle.said() if source.bundle else None,
         "rpz": _zones(config, folder),
         "candidates": str(folder) if config.candidates.enabled else None,
-        "watch": [str(each) for each in (*lists.watched(source.lists), *source.watched)]
-        + ([str(path)] if path else []),
+        "watch": folders + ([str(path)] if path else []),
+        "looked": signature(looked),
         "duration": time.monotonic() - began,
     }
 

@@ -4,7 +4,6 @@ The kernel's notices only wake it; what decides is whether the files look differ
 that is missed, on a network file system or for a folder that was made anew, costs two seconds at the most.
 """
 
-import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,16 +11,12 @@ from typing import Final
 
 import watchfiles
 
+from blocker.serve.look import Look, is_temporary, look, signature
 from blocker.sinks import oplog
 
 _DEBOUNCE: Final = 200  # milliseconds in which changes count as one
 _STEP: Final = 50  # milliseconds without a change that end a burst
 _TICK: Final = 1000  # milliseconds between looks without a notice
-_TEMPORARY: Final = re.compile(r"\..*|#.*#|.*(~|\.sw[a-z]|\.tmp|\.temp|\.part|\.draft|\.new|\.bak|\.orig)|4913")
-_SWAPPED: Final = "..data"  # the link by which Kubernetes changes all files of a volume at once
-
-Look = dict[str, tuple[int, int, int]]
-"""Files, each with inode, size and time of change (ns)."""
 
 
 class Watch:
@@ -31,6 +26,7 @@ class Watch:
         """Call `changed` when something has."""
         self._changed = changed
         self._wanted: tuple[str, ...] = ()
+        self._read = ""  # how the wanted paths looked when they were read; empty: nobody says
         self._wake = threading.Event()  # other paths are wanted
         self._paths: tuple[str, ...] = ()  # this and the rest belong to the thread
         self._seen: Look = {}
@@ -40,9 +36,13 @@ class Watch:
         """Start the thread."""
         threading.Thread(target=self._run, name="watch", daemon=True).start()
 
-    def watch(self, paths: tuple[str, ...]) -> None:
-        """Watch these files and folders from now on."""
+    def watch(self, paths: tuple[str, ...], read: str = "") -> None:
+        """Watch these files and folders from now on; `read` is the signature they had when they were read.
+
+        So a change in the time from their reading until now is none that is missed.
+        """
         if paths != self._wanted:
+            self._read = read
             self._wanted = paths
             self._wake.set()
 
@@ -66,8 +66,10 @@ class Watch:
         self._wake.clear()
         if self._paths != self._wanted:
             self._compare()
-            self._paths = self._wanted
+            self._paths, read = self._wanted, self._read
             self._seen = look(self._paths)
+            if read and signature(self._seen) != read:
+                self._changed(list(self._paths))
 
     def _follow(self, folders: dict[str, int]) -> None:
         """Compare at each notice, until other places are to be watched."""
@@ -91,28 +93,6 @@ class Watch:
         before, self._seen = self._seen, now
         if different := sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path)):
             self._changed(different)
-
-
-def is_temporary(name: str) -> bool:
-    """Tell whether a file name is an editor's or a download's own, and not meant to be read."""
-    return name != _SWAPPED and _TEMPORARY.fullmatch(name) is not None
-
-
-def look(paths: Iterable[str]) -> Look:
-    """Return how the files at `paths` look, and those directly in the folders among them."""
-    found: Look = {}
-    for path in map(Path, paths):
-        try:
-            inside = sorted(each for each in path.iterdir() if not is_temporary(each.name)) if path.is_dir() else [path]
-        except OSError:
-            continue
-        for each in inside:
-            try:
-                state = each.stat()
-            except OSError:
-                continue
-            found[str(each)] = (state.st_ino, state.st_size, state.st_mtime_ns)
-    return found
 
 
 def places(paths: Iterable[str]) -> dict[str, int]:

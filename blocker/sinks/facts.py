@@ -54,6 +54,7 @@ class Facts:
     zones: Zones | None = None  # None: no policy zones are configured
     candidates: str = ""  # the state folder, where candidates are kept; empty: nobody looks for them
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
+    looked: str = ""  # signature of how they looked then
     succeeded: int = 0  # reloads
     refused: int = 0  # reloads
     last_success: float = 0.0  # unix time
@@ -80,6 +81,7 @@ class Facts:
             zones=_zones(event.get("rpz")),
             candidates=str(event.get("candidates") or ""),
             paths=tuple(str(path) for path in event["watch"]),
+            looked=str(event["looked"]),
             succeeded=int(reloads["succeeded"]),
             refused=int(reloads["refused"]),
             last_success=float(reloads["last_success"]),

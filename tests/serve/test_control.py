@@ -33,6 +33,7 @@ def generation(number: int = 1, **said: object) -> dict[str, object]:
         "apps": {"tiktok": {"entries": 12, "title": "TikTok"}},
         "feeds": {},
         "watch": [],
+        "looked": "",
         "duration": 0.25,
         "problems": [],
         "reloads": {"succeeded": 0, "refused": 0, "last_success": 1.0},

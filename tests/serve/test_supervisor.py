@@ -28,6 +28,7 @@ SAID = {
     "compiled": 1.7e9,
     "apps": {},
     "watch": [],
+    "looked": "",
     "duration": 0.1,
 }
 

@@ -13,6 +13,7 @@ EVENT = {
     "apps": {"tiktok": {"entries": 12, "title": "TikTok"}},
     "feeds": {"threats": {"facts": "/var/lib/blocker/feeds/threats/facts.json", "interval": 3600}},
     "watch": ["/etc/blocker.yaml"],
+    "looked": "as it was",
     "bundle": None,
     "duration": 0.5,
     "problems": [],
@@ -34,7 +35,7 @@ def test_an_event_tells_what_is_in_force_and_how_reloads_went() -> None:
     assert (facts.generation, facts.digest, facts.policy, facts.compiled) == (7, "abc", "fed", 100.0)
     assert facts.apps == {"tiktok": App(12, "TikTok")}
     assert facts.feeds == {"threats": Feed("/var/lib/blocker/feeds/threats/facts.json", 3600)}
-    assert facts.paths == ("/etc/blocker.yaml",)
+    assert (facts.paths, facts.looked) == (("/etc/blocker.yaml",), "as it was")
     assert (facts.succeeded, facts.refused, facts.last_success) == (3, 1, 200.0)
 
 
