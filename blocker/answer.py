@@ -214,7 +214,10 @@ def _assemble(
     limit: int,
     wording: Wording,
 ) -> bytes:
-    """Put an answer together within `limit` octets; what does not fit is cut off, with TC (RFC 2181 §9)."""
+    """Put an answer together within `limit` octets.
+
+    What does not fit is cut off: extended errors if that is enough, else all records, with TC (RFC 2181 §9).
+    """
     packet = query.packet
     answers, authorities, additionals = counts
     flags |= QR | query.flags & (RD | CD)
@@ -225,13 +228,18 @@ def _assemble(
         opt = _OPT.pack(0, OPT, OUR_UDP_SIZE, DO if query.do else 0, len(options)) + options
         additionals += 1
     question = packet[HEADER_SIZE : query.question_end]
-    if HEADER_SIZE + len(question) + len(sections) + len(opt) > limit:
-        flags |= TC
-        sections = b""
-        answers = authorities = 0
-        additionals = 1 if opt else 0
-        if HEADER_SIZE + len(question) + len(opt) > limit:  # extended errors must not cost the answer
-            opt = _OPT.pack(0, OPT, OUR_UDP_SIZE, DO if query.do else 0, 0)
+    room = limit - HEADER_SIZE - len(question)
+    if len(sections) + len(opt) > room:
+        bare = _OPT.pack(0, OPT, OUR_UDP_SIZE, DO if query.do else 0, 0) if opt else b""
+        if len(sections) + len(bare) <= room:  # extended errors must not cost the answer
+            opt = bare
+        else:
+            flags |= TC
+            sections = b""
+            answers = authorities = 0
+            additionals = 1 if opt else 0
+            if len(opt) > room:
+                opt = bare
     header = _HEADER.pack(0, flags, 1, answers, authorities, additionals)
     return b"".join((packet[:2], header[2:], question, sections, opt))
 
