@@ -27,7 +27,7 @@ BUCKETS: Final = (
 """Upper bounds of the duration histograms, seconds."""
 
 HISTOGRAM_WORDS: Final = 32  # per ending: one word per bucket, one for what is above, the sum in ns last
-MAX_CELLS: Final = 8192  # distinct outcomes; more share cell 0
+MAX_CELLS: Final = 65536  # distinct outcomes, a hundred or more per group; more share cell 0
 CELL_SIZE: Final = 192  # octets: the count, the text's length, the text
 MAX_UPSTREAMS: Final = 128  # more than a configuration may name
 UPSTREAM_SIZE: Final = 256  # octets: 16 words, then the name's length and the name
