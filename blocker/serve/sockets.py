@@ -37,6 +37,16 @@ def bind(listen: Sequence[Endpoint], workers: int) -> list[Sockets]:
     return shares
 
 
+def present(listen: Sequence[Endpoint]) -> list[Endpoint]:
+    """Return those of `listen` whose address this machine has: containers often lack ::1. All, if it has none."""
+    found = []
+    for end in listen:
+        with contextlib.suppress(OSError), socket.socket(_family(end), socket.SOCK_DGRAM) as sock:
+            sock.bind((str(end.address), 0))
+            found.append(end)
+    return found or list(listen)
+
+
 def handed_over(sockets: Sequence[socket.socket], workers: int) -> list[Sockets]:
     """Return each worker's share of the sockets that systemd bound: all of them, for every worker."""
     for sock in sockets:
@@ -125,7 +135,7 @@ def drop_privileges(process: Process, owned: Sequence[Path]) -> None:
 
 
 def _bound(end: Endpoint, kind: socket.SocketKind, *, shared: bool = True) -> socket.socket:
-    family = socket.AF_INET6 if end.address.version == 6 else socket.AF_INET
+    family = _family(end)
     sock = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         if family == socket.AF_INET6:  # IPv4 clients have sockets of their own, and appear with IPv4 addresses
@@ -145,6 +155,10 @@ def _bound(end: Endpoint, kind: socket.SocketKind, *, shared: bool = True) -> so
         cure = "Another program listens there" if taken else "Check the address, and the permission to bind"
         raise BlockerError(f"listen {end}: {error.strerror}. {cure}.") from error
     return sock
+
+
+def _family(end: Endpoint) -> socket.AddressFamily:
+    return socket.AF_INET6 if end.address.version == 6 else socket.AF_INET
 
 
 def _enlarge(sock: socket.socket) -> None:

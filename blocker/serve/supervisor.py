@@ -25,7 +25,7 @@ from typing import Any, Final
 import setproctitle
 
 from blocker import config as configuration
-from blocker.config import Config, Process
+from blocker.config import Config, Endpoint, Process
 from blocker.serve import beside, capabilities, control, preparer, sockets, worker
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
@@ -48,6 +48,7 @@ class Supervisor:
         self._path = path
         self._overrides = overrides
         self._config = config
+        self._listen: Sequence[Endpoint] = config.listen
         self._log = oplog.get("supervisor")
         self._systemd = Systemd()
         self._selector = selectors.DefaultSelector()
@@ -71,7 +72,9 @@ class Supervisor:
         _raise_descriptor_limit()
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         handed = self._systemd.sockets
-        shares = sockets.handed_over(handed, count) if handed else sockets.bind(config.listen, count)
+        if "listen" not in config.model_fields_set:  # nobody insists on our default
+            self._listen = sockets.present(config.listen)
+        shares = sockets.handed_over(handed, count) if handed else sockets.bind(self._listen, count)
         control_path = configuration.control_socket(config)
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
         self._companions += beside.companions(config)
@@ -144,7 +147,7 @@ class Supervisor:
             self._systemd.ready()
             self._log.info(
                 "serving",
-                listen=", ".join(map(str, self._config.listen)),
+                listen=", ".join(map(str, self._listen)),
                 workers=len(self._slots),
                 lists=len(self._reloads.current["apps"]),
                 metrics=str(self._config.metrics.listen or "none"),

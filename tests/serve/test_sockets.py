@@ -38,6 +38,18 @@ def test_each_worker_has_a_socket_of_its_own_for_each_address():
     close(shares)
 
 
+@pytest.mark.parametrize(
+    ("listen", "present"),
+    [
+        (["127.0.0.1:5353", "[2001:db8::1]:5353"], ["127.0.0.1:5353"]),  # as in a container without IPv6
+        (["127.0.0.1:1"], ["127.0.0.1:1"]),  # whether we may have the port is another question
+        (["192.0.2.1:53"], ["192.0.2.1:53"]),  # to be told so when it is bound
+    ],
+)
+def test_only_addresses_that_are_there(listen, present):
+    assert [str(end) for end in sockets.present([endpoint(text) for text in listen])] == present
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
 def test_a_port_that_is_taken_is_named(kind):
     end = free()
