@@ -73,15 +73,18 @@ def as_connection(verdict: Verdict, trigger: Trigger) -> Verdict:
     return replace(verdict, action=action, trigger=trigger)
 
 
-def record(to: Recorder, flow: Flow, group: str, verdict: Verdict, basis: Basis, name: str = "") -> None:
-    """Count and journal an attempt; `name` is the one that was seen on the wire, if any.
+def record(
+    to: Recorder, flow: Flow, group: str, verdict: Verdict, basis: Basis, name: str = "", *, logged: bool = True
+) -> None:
+    """Count an attempt, and journal it if it is to be `logged`; `name` is the one that was seen on the wire, if any.
 
     Nothing where `verdict` is not about an attempt.
     """
     if not events.is_attempt(verdict):
         return
     outcome = to.outcome(_labels(flow, group, verdict), attempt=True)
-    to.record(outcome, flow.client, 0.0, tail(flow, group, verdict, basis, name), ATTEMPT)
+    said = tail(flow, group, verdict, basis, name) if logged else b""
+    to.record(outcome, flow.client, 0.0, said, ATTEMPT if logged else 0)
 
 
 def tail(flow: Flow, group: str, verdict: Verdict, basis: Basis, name: str = "") -> bytes:

@@ -116,6 +116,7 @@ class _Draft:
             "vendor": first.vendor if first else "",
             "reason": first.reason if first else REASON,
             "reference": first.legal[0].id if first and first.legal else "",
+            "decision": first.legal[0].text if first and first.legal else "",
             "category": first.category if first else "ban",
             "quiet": first.quiet if first else False,
             "file": first.file if first else next((file for file, owner, _ in self._files if owner == app.name), ""),

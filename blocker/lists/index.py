@@ -36,6 +36,7 @@ class AppInfo:
     vendor: str
     reason: str
     reference: str  # id of the first decision that it rests on
+    decision: str  # its text
     category: str
     quiet: bool
     file: str
