@@ -20,6 +20,8 @@ CORE = {
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
     "egress.attempt", "egress.book", "egress.elements", "egress.framing", "egress.memo", "egress.neighbours",
     "egress.sets", "egress.talk",
+    "sinkhole", "sinkhole.attempts", "sinkhole.language", "sinkhole.limits", "sinkhole.markup", "sinkhole.page",
+    "sinkhole.reply", "sinkhole.style", "sinkhole.visit", "sinkhole.wording",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "ctypes", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
@@ -75,6 +77,10 @@ MAY_IMPORT = {
         "egress.book", "egress.elements", "egress.neighbours", "egress.sets", "egress.talk",
     },
     "egress.sets": set(),
+    "sinkhole": {
+        "clients", "config", "events", "lists.index", "names", "policy",
+        "egress.attempt", "egress.findings", "egress.flows", "egress.hello",
+    },
 }  # fmt: skip
 
 # Modules without a test file of their own name, and where they are tested. This list only ever gets shorter.
@@ -96,8 +102,8 @@ WITHOUT_TEST = {
     **dict.fromkeys(("lists/formats/domains", "lists/formats/hosts"), "tests/lists/test_formats.py"),
     **dict.fromkeys(
         (
-            "serve/commands", "serve/httpd", "serve/link", "serve/preparer", "serve/reloads", "serve/slot",
-            "serve/threaded", "upstream/ports", "upstream/resolver", "upstream/stream",
+            "serve/commands", "serve/httpd", "serve/link", "serve/preparer", "serve/reloads", "serve/sinkhole",
+            "serve/slot", "serve/threaded", "serve/visitor", "upstream/ports", "upstream/resolver", "upstream/stream",
         ),
         "tests/e2e",  # real processes
     ),

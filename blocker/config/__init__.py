@@ -42,6 +42,7 @@ from blocker.config.places import (
 )
 from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
 from blocker.config.section import Section
+from blocker.config.sinkhole import PageText, Sinkhole, SinkholeLimits, ends, strays
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
 from blocker.config.whole import Config
 
@@ -68,6 +69,7 @@ __all__ = [
     "Log",
     "Metrics",
     "Override",
+    "PageText",
     "Process",
     "Protection",
     "Rotation",
@@ -76,6 +78,8 @@ __all__ = [
     "RpzKey",
     "RpzZone",
     "Section",
+    "Sinkhole",
+    "SinkholeLimits",
     "Strategy",
     "Treatment",
     "Upstream",
@@ -84,6 +88,7 @@ __all__ = [
     "control_socket",
     "egress_socket",
     "endpoint",
+    "ends",
     "governed",
     "load",
     "node",
@@ -92,4 +97,5 @@ __all__ = [
     "resolv_conf",
     "servers",
     "state_dir",
+    "strays",
 ]

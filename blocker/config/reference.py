@@ -24,6 +24,7 @@ This page is printed by `blocker config reference`; do not edit it.
 _FORMATS = {
     "address:port": "`ADDR:PORT`",
     "address[:port]": "`ADDR` or `ADDR:PORT`",
+    "address": "IP address",
     "ipv4": "IPv4 address",
     "ipv6": "IPv6 address",
     "network": "address or prefix",

@@ -24,6 +24,7 @@ Where = tuple[str | int, ...]
 _SHORT_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _CONTACT: Final = re.compile(r"mailto:[A-Za-z0-9.!#$&'*+/=?^_`{|}~%-]+@[A-Za-z0-9.-]+|tel:\+?[0-9][0-9().-]*")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_WEB_PAGE: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?&=%+@:,-]*)?")
 _MAX_CONTACT: Final = 100  # characters
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
@@ -127,6 +128,21 @@ def address_v6(value: object) -> IPv6Address:
     return found
 
 
+def address(value: object) -> IPv4Address | IPv6Address:
+    """Return the IP address written as `value`, without a scope. Raises ValueError."""
+    if isinstance(value, IPv4Address | IPv6Address):
+        return value
+    return address_v6(value) if ":" in _text(value, "an IP address") else address_v4(value)
+
+
+def web_page(value: object) -> str:
+    """Return the address of a web page. Raises ValueError."""
+    text = _text(value, "the address of a web page")
+    if not _WEB_PAGE.fullmatch(text):
+        raise ValueError(f"{text!r} is not the address of a web page; write https://office.example/decisions")
+    return text
+
+
 def zone(value: object) -> str:
     """Return the domain name `value` in its canonical spelling. Raises ValueError."""
     text = _text(value, "a domain name")
@@ -196,12 +212,14 @@ def _written(form: str) -> WithJsonSchema:
 
 AddressV4 = Annotated[IPv4Address, PlainValidator(address_v4), PlainSerializer(str), _written("ipv4")]
 AddressV6 = Annotated[IPv6Address, PlainValidator(address_v6), PlainSerializer(str), _written("ipv6")]
+Address = Annotated[IPv4Address | IPv6Address, PlainValidator(address), PlainSerializer(str), _written("address")]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(network), PlainSerializer(str), _written("network")]
 Listening = Annotated[Endpoint, PlainValidator(endpoint), PlainSerializer(str), _written("address:port")]
 Server = Annotated[Endpoint, PlainValidator(server), PlainSerializer(str), _written("address[:port]")]
 Zone = Annotated[str, PlainValidator(zone), _written("domain")]
 FilePath = Annotated[Path, PlainValidator(file_path), PlainSerializer(str), _written("path")]
 LanguageTag = Annotated[str, PlainValidator(language_tag), _written("language")]
+WebPage = Annotated[str, PlainValidator(web_page), _written("url")]
 ContactUri = Annotated[str, PlainValidator(contact_uri), _written("uri")]
 Destination = Annotated[
     Literal["off", "stdout"] | Path,
@@ -210,5 +228,6 @@ Destination = Annotated[
     WithJsonSchema({"anyOf": [{"enum": ["stdout", "off"]}, {"type": "string", "format": "path"}]}),
 ]
 AppId = Annotated[str, Field(pattern=_SHORT_NAME, json_schema_extra={"format": "app"})]
+Port = Annotated[int, Field(ge=1, le=65535)]
 GroupName = Annotated[str, Field(pattern=_SHORT_NAME)]
 BlockAction = Literal[Action.SINKHOLE, Action.NXDOMAIN, Action.NODATA, Action.REFUSED, Action.DROP]

@@ -28,6 +28,7 @@ from blocker.config.models import (
 from blocker.config.origin import Origin
 from blocker.config.rpz import Rpz
 from blocker.config.section import Section
+from blocker.config.sinkhole import Sinkhole, ends
 from blocker.config.values import Endpoint, Listening, Where, mistakes
 from blocker.config.wording import nearest
 
@@ -65,6 +66,8 @@ class Config(Section):
     """Policy zones: ours for other resolvers, and other people's for us."""
     egress: Egress = Egress()
     """Rules in the kernel against apps that do not ask our DNS."""
+    sinkhole: Sinkhole = Sinkhole()
+    """What is served at the addresses that blocked names are answered with."""
     log: Log = Log()
     """The operators' log, the attempt log and the optional query log."""
     evidence: Evidence = Evidence()
@@ -84,7 +87,7 @@ class Config(Section):
     def _consistent(self) -> Self:
         found = [
             *_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self),
-            *_policy_zones(self), *_evidence(self), *_egress(self), *_candidates(self),
+            *_policy_zones(self), *_evidence(self), *_egress(self), *_candidates(self), *_sinkhole(self),
         ]  # fmt: skip
         if found:
             raise mistakes(found)
@@ -234,3 +237,30 @@ def _egress(config: Config) -> Iterator[tuple[Where, str]]:
             "devices cannot be redirected to us: all of listen is loopback; listen on an address that they reach, set"
             " egress.resolver, or write 'reject'",
         )
+
+
+def _sinkhole(config: Config) -> Iterator[tuple[Where, str]]:
+    if not config.sinkhole.serve:
+        return
+    for key in ("ports", "reset"):
+        for at, port in enumerate(getattr(config.sinkhole, key)):
+            for end in ends(config.sinkhole, config.answers, (port,)):
+                if other := next((each for each in _listened(config) if _overlaps(each, end)), None):
+                    yield ("sinkhole", key, at), f"{end} is taken already by this proxy, as {other}; choose another"
+    if not ends(config.sinkhole, config.answers, (0,)):
+        yield (
+            ("sinkhole", "serve"),
+            "answers.sinkhole_v4 and sinkhole_v6 are nobody's addresses; set them to one of this machine's that clients"
+            " reach, or write sinkhole.listen",
+        )
+
+
+def _listened(config: Config) -> tuple[Endpoint, ...]:
+    return (*config.listen, *config.rpz.listen, *([config.metrics.listen] if config.metrics.listen else []))
+
+
+def _overlaps(one: Endpoint, other: Endpoint) -> bool:
+    """Tell whether TCP sockets on both would be in each other's way."""
+    if one.port != other.port or one.address.version != other.address.version:
+        return False
+    return one.address == other.address or one.address.is_unspecified or other.address.is_unspecified
