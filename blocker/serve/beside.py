@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from blocker import config as configuration
 from blocker.config import Config
@@ -17,6 +17,8 @@ def companions(config: Config) -> list[Companion]:
     found = [Companion("feeds", fetcher.run, wanted=lambda generation: bool(generation["feeds"]), late=True)]
     if config.rpz.listen or config.rpz.imports:
         found.append(_zones(config))
+    if config.sinkhole.serve:
+        found.append(_sinkhole(config))
     if config.egress.enabled:
         found.append(_egress(config))
     return found
@@ -38,6 +40,23 @@ def _zones(config: Config) -> Companion:
         return zones.run(config, channel, udp, tcp)
 
     return Companion("zones", main, (*udp, *tcp), late=True)
+
+
+def _sinkhole(config: Config) -> Companion:
+    """Return the companion that serves the addresses of blocked names, with its sockets bound."""
+    region = Region()
+
+    def listening(ports: Sequence[int]) -> tuple[socket.socket, ...]:
+        return tuple(sockets.listen_tcp(end) for end in configuration.ends(config.sinkhole, config.answers, ports))
+
+    heard, reset = listening(config.sinkhole.ports), listening(config.sinkhole.reset)
+
+    def main(channel: socket.socket) -> int:
+        from blocker.serve import sinkhole  # there alone: it reads what is said with a cryptographic library
+
+        return sinkhole.run(region, channel, heard, reset)
+
+    return Companion("sinkhole", main, (*heard, *reset), region=region)
 
 
 def _egress(config: Config) -> Companion:

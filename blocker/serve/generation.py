@@ -45,6 +45,7 @@ _NOT_POLICY: Final = (
     "feeds",
     "fetch",
     "rpz",
+    "sinkhole",
 )  # sections that no verdict depends on
 
 

@@ -1,7 +1,7 @@
 """Who runs, and who is replaced. Holds the sockets, no threads, and serves nothing itself.
 
     supervisor --fork--> worker 0..N-1   DNS
-               --fork--> companions      control (HTTP, logs, control socket), feeds, zones, egress (beside.py)
+               --fork--> companions      control (HTTP, logs, control socket), and those of beside.py
                --fork--> preparer        reads configuration and lists, compiles; lives for seconds
 
 Signal handlers only set a flag; the loop does the work. A reload changes nothing until the preparer has

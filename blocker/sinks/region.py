@@ -88,6 +88,7 @@ class Word(IntEnum):
     GATE_PAIRS = 37  # what devices may reach; the egress process's, as the next one
     GATE_EVICTED = 38  # pairs that had to make room
     MALFORMED = 64  # the first of the reasons below
+    SINKHOLE = 96  # the first of what sinks/sinkhole.py counts, 32 at the most
 
 
 MALFORMED_REASONS: Final = (

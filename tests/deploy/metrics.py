@@ -32,7 +32,9 @@ def exposed() -> dict[str, set[str]]:
         candidates="/nowhere",
     )
     found = {}
-    for family in Collector([region], lambda: facts, lambda: 0, beside={"egress": Region()}).collect():
+    for family in Collector(
+        [region], lambda: facts, lambda: 0, beside={"egress": Region(), "sinkhole": Region()}
+    ).collect():
         labels = set(family._labelnames) | _EXTRA.get(family.type, set())  # type: ignore[attr-defined]
         for suffix in _SUFFIXES[family.type]:
             found[family.name + suffix] = labels
