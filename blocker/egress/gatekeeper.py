@@ -109,7 +109,8 @@ class Gatekeeper:
             try:
                 held = self._kernel.dump(sets.sized(sets.GATE, version))
             except KernelError as error:
-                self._say(f"cannot read what the gate holds: {error}")
+                if error.number != errno.ENOENT:  # without a set it holds nothing: no rules have been applied yet
+                    self._say(f"cannot read what the gate holds: {error}")
                 continue
             for key, left in held:
                 self._book.open(Pair(key[:size], key[size : 2 * size]), now + left / 1000)

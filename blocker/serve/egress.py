@@ -14,6 +14,10 @@ from typing import Final
 import setproctitle
 
 from blocker.config import Config
+from blocker.egress.gatekeeper import Gatekeeper
+from blocker.egress.netlink import Netlink
+from blocker.egress.rtnetlink import Rtnetlink
+from blocker.serve import priority
 from blocker.serve.link import Link
 from blocker.sinks import companions, oplog
 from blocker.sinks.region import Region
@@ -39,7 +43,7 @@ class Egress:
         """Talk with the supervisor over `link`, and show signs of life in `region`."""
         self._config = config
         self._link = link
-        self._asked = asked
+        self._gate = Gatekeeper(asked, Netlink(), Rtnetlink(), config.egress.gating, region)
         self._region = region
         self._log = oplog.get("egress")
         self._newest = ""  # path of the generation to make rules of
@@ -48,7 +52,9 @@ class Egress:
     def serve(self) -> int:
         """Serve until the supervisor says stop, or is gone; the rules stay."""
         companions.begin(self._region)
+        priority.be_prompt()  # answers wait for us
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
+        self._gate.start()
         self._link.inquire()
         for event in self._link.events():
             if event["event"] == "stop":
@@ -56,6 +62,7 @@ class Egress:
             if event["event"] == "generation":
                 self._newest = str(event["path"])
                 self._news.set()
+        self._gate.stop()
         return 0
 
     def _beat(self) -> None:

@@ -79,7 +79,8 @@ class Supervisor:
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
         self._companions += beside.companions(config)
         self._companions.append(self._relatives(folder))
-        self._slots.extend(Slot(number, Region(), share) for number, share in enumerate(shares))
+        gate = configuration.egress_socket(config) if config.egress.enabled else None
+        self._slots.extend(Slot(number, Region(), share._replace(gate=gate)) for number, share in enumerate(shares))
         owned = [folder, control_path, configuration.egress_socket(config)]
         self._start_early(config.process, [path for path in owned if path.exists()])
         privacy.shown(config.log)  # refuses a key that our account cannot read, before anything starts
