@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final
 
 from blocker import names
-from blocker.lists import row, suffixes
+from blocker.lists import ranges, row, suffixes
 from blocker.lists.formats import MAX_PROBLEMS, NamesFile, key_of
 from blocker.lists.gather import Sources
 from blocker.lists.must_resolve import MustResolve
@@ -27,7 +27,8 @@ def problems(sources: Sources) -> list[str]:
     for each in sources.lists:
         for entry in each.entries:
             if why := _refused(entry, sources.must, public=each.category is not Category.PROTOCOL):
-                found.append(f"{each.file}:{entry.line}: {entry.value!r} {why}. {_ADVICE}.")
+                advice = "List narrower ranges" if entry.scope is Scope.CIDR else _ADVICE
+                found.append(f"{each.file}:{entry.line}: {entry.value!r} {why}. {advice}.")
             if isinstance(entry.target, Pattern) and entry.target.floating:
                 floating += 1
                 if floating == FLOATING + 1:
@@ -67,7 +68,9 @@ def _refused(entry: Entry, must: MustResolve, *, public: bool) -> str:
     if isinstance(entry.target, bytes):
         itself, below = entry.scope is not Scope.BELOW, entry.scope is not Scope.EXACT
         return must.refuses(key_of(entry.target), itself=itself, below=below, public=public)
-    return must.refuses_pattern(entry.target) if isinstance(entry.target, Pattern) else ""
+    if isinstance(entry.target, Pattern):
+        return must.refuses_pattern(entry.target)
+    return "is too wide a range to be one app's" if entry.exclusive and ranges.too_wide(entry.target) else ""
 
 
 def _suffix_blocked(entry: Entry) -> Name | None:

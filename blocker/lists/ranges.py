@@ -5,8 +5,16 @@ Pure. Ranges that lie inside each other become stretches that do not, so that on
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
+from typing import Final
 
 Stretch = tuple[bytes, tuple[int, ...]]  # where it starts, and the entries that hold it; it ends where the next starts
+
+_WIDEST: Final = {4: 8, 6: 16}  # the shortest prefix that is not half of the Internet
+
+
+def too_wide(network: IPv4Network | IPv6Network) -> bool:
+    """Tell whether `network` holds more addresses than one app can have to itself."""
+    return network.prefixlen < _WIDEST[network.version]
 
 
 def flatten(networks: Iterable[tuple[IPv4Network | IPv6Network, int]], size: int) -> list[Stretch]:

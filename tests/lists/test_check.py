@@ -33,6 +33,12 @@ def app(*entries, more=""):
         ({"a.yaml": app('value: "**.tiktok*.com", kind: pattern')}, []),
         ({"a.txt": "a.example\nco.uk\nfoo.ck\nwww.ck\n"}, ["a.txt:2: 'co.uk' is", "a.txt:3: 'foo.ck' is"]),
         ({"a.txt": "@@co.uk\n"}, []),
+        (
+            {"a.yaml": app(*(f'value: "{wide}", kind: cidr, exclusive: true' for wide in ("0.0.0.0/0", "2000::/3")))},
+            ["a.yaml:3: '0.0.0.0/0' is too wide a range", "a.yaml:4: '2000::/3' is too wide a range"],
+        ),
+        ({"a.yaml": app("value: 0.0.0.0/0, kind: cidr")}, []),  # only recorded
+        ({"a.yaml": app("value: 0.0.0.0/0, kind: cidr, exclusive: true, action: allow")}, []),
         ({"a.hosts": "0.0.0.0 co.uk\n"}, []),
         (
             {"a.yaml": app(*(f'value: "abcd{at}.*", kind: pattern' for at in range(FLOATING + 2)))},

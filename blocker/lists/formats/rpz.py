@@ -12,13 +12,12 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from blocker.lists import row
+from blocker.lists import ranges, row
 from blocker.lists.formats.draft import MAX_TEXT, NAME, Draft, plain_key
 from blocker.lists.source import Entry
 from blocker.policy import Action, Scope
 
 _MAX_WORDS: Final = 200  # of one record, over all its lines
-_WIDEST: Final = {4: 8, 6: 16}  # the shortest prefix that is not half of the Internet
 
 _ACTIONS: Final = {
     b".": row.answering(Action.NXDOMAIN),
@@ -195,7 +194,7 @@ class _Zone:
         network = _network(text)
         if network is None:
             self._draft.bad(number, f"{text!r} is not an address range. Write 24.0.2.0.192.rpz-ip for 192.0.2.0/24")
-        elif network.prefixlen < _WIDEST[network.version]:
+        elif ranges.too_wide(network):
             self._draft.refuse(number, f"{network} is too wide a range to be one app's")
         else:
             answer = row.answer_of(flags)
