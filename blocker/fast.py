@@ -38,7 +38,7 @@ class Fast:
     def __init__(self, limit: int = 16 << 20) -> None:
         """Keep `limit` octets of answers at the most, over all policies."""
         self.size = 0  # octets, estimated
-        self._limit = limit
+        self.limit = limit
         self.by_address: dict[bytes, Table] = {}  # address, 4 or 16 octets
         self._tables: dict[str, Table] = {}
         self._own: dict[bytes, Table] = {}  # of clients behind the gate
@@ -57,7 +57,7 @@ class Fast:
         refer to them.
         """
         self.size += _OVERHEAD + len(packet) + len(given.answer) + len(given.tail)
-        if self.size > self._limit:
+        if self.size > self.limit:
             self.size = 0
             for each in (*self._tables.values(), *self._own.values()):
                 each.clear()

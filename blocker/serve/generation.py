@@ -32,6 +32,8 @@ from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
 
 _KEPT: Final = 2  # generations and indexes kept on disk beside the current one
 _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
+_AT_START: Final = ("listen", "metrics", "log", "evidence", "process")  # bound, opened or forked before we serve ...
+_PARTS: Final = (("lists", "watch"), ("rpz", "listen"), ("egress", "enabled"))  # ... and so are these keys of sections
 _NOT_POLICY: Final = (
     "bundles",
     "listen",
@@ -113,6 +115,15 @@ def wording(config: Config) -> Wording:
     )
 
 
+def at_start(config: Config) -> dict[str, str]:
+    """Return what of `config` counts only when the whole starts: keys, each with a digest of its value."""
+    said = config.model_dump(mode="json")
+    values = {key: said[key] for key in _AT_START} | {f"{section}.{key}": said[section][key] for section, key in _PARTS}
+    return {
+        key: hashlib.blake2b(json.dumps(value).encode(), digest_size=8).hexdigest() for key, value in values.items()
+    }
+
+
 def policy_version(config: Config) -> str:
     """Return what a policy is known by: a digest, in hex, over all configuration that a verdict can depend on.
 
@@ -127,7 +138,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     """Read configuration and lists, compile what is not compiled yet, and describe generation `number` in a file.
 
     Returns what the supervisor must know of it: `path`, and for the metrics `digest`, `compiled`, `apps`,
-    `watch`, `looked`, `feeds`. Raises BlockerError, and then nothing has changed that anybody serves from.
+    `watch`, `looked`, `at_start`, `feeds`. Raises BlockerError, and then nothing has changed that anybody serves from.
     """
     began = time.monotonic()
     looked = look([str(path)] if path else [])  # before each is read: what changes later is seen to have changed
@@ -182,6 +193,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "candidates": str(folder) if config.candidates.enabled else None,
         "watch": folders + ([str(path)] if path else []),
         "looked": signature(looked),
+        "at_start": at_start(config),
         "duration": time.monotonic() - began,
     }
 

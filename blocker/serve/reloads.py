@@ -67,6 +67,7 @@ class Reloads:
         self._last_success = time.time()
         self._problems: list[str] = []
         self._duration = 0.0
+        self._at_start: Mapping[str, str] = {}  # what only a start puts in force, as it was then
         self.current: dict[str, Any] = {}
         """What is in force, as `generation.prepare` describes it."""
 
@@ -78,6 +79,7 @@ class Reloads:
         if "problems" in said:
             raise ProblemsError(said["problems"])
         self.current = said
+        self._at_start = said["at_start"]
         self._duration = said["duration"]
 
     def begin(self, asker: Say | None = None) -> None:
@@ -167,6 +169,9 @@ class Reloads:
             self._succeeded += 1
             self._last_success = time.time()
             self._log.info("reloaded", generation=self.current["number"], seconds=self._duration)
+        late = [key for key, value in self.current["at_start"].items() if value != self._at_start.get(key, value)]
+        if late and not problems:
+            self._log.warning("what was changed here is in force only after a restart", keys=", ".join(late))
         self.tell()
         for asker in reload.askers:
             asker(
@@ -176,6 +181,7 @@ class Reloads:
                     "generation": self.current["number"],
                     "digest": self.current["digest"],
                     "seconds": self._duration,
+                    **({"only_after_a_restart": late} if late else {}),
                 }
             )
         self._systemd.ready()

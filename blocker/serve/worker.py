@@ -202,11 +202,12 @@ class Worker:
         self._line.adopt(
             generation.index, generation.wording, generation.clients.policy_for, generation.basis, self._journaled()
         )
-        if generation.servers != former.servers or generation.config.upstream != former.config.upstream:
+        if _asking(generation) != _asking(former):
             self._resolver.retire()
             self._retired = [*(each for each in self._retired if len(each)), self._resolver]
             self._resolver = self._new_resolver()
         self._cache.limits = generation.cache_limits(self._workers)
+        self._fast.limit = self._cache.limits.size // 2
         self._listener.limits = generation.config.limits
         if self._held is not None:
             self._held.config = generation.config.egress.gating
@@ -267,6 +268,12 @@ class Worker:
         self._flush()
         await asyncio.sleep(0)
         self._listener.close()
+
+
+def _asking(generation: Generation) -> tuple[object, ...]:
+    """Return all that a resolver is made of."""
+    config = generation.config
+    return generation.servers, config.upstream, config.cache.stale_after, config.limits.client_in_flight
 
 
 def _descriptors() -> int:

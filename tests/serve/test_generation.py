@@ -9,6 +9,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from blocker import config as configuration
 from blocker import names
 from blocker.errors import ArtifactError, ConfigError, ListError
 from blocker.policy import Action, decide
@@ -64,6 +65,21 @@ def test_overrides_are_in_the_operators_log_at_each_load(overrides, tmp_path):
         assert (said["log_level"], said["name"], said["reason"], said["by"]) == (
             "warning", "canada.ca", "a drill", "the minister",
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "keys"),
+    [
+        ({}, []),
+        ({"answers.ttl": 5, "upstream.timeout": 0.5, "lists.disable": ["tiktok"]}, []),
+        ({"listen": ["127.0.0.1:0"], "log.queries": "stdout"}, ["listen", "log"]),
+        ({"process.workers": 7, "lists.watch": False, "metrics.listen": None}, ["lists.watch", "metrics", "process"]),
+    ],
+)
+def test_what_only_a_start_puts_in_force(overrides, changed, keys):
+    before = generation.at_start(configuration.load(None, overrides))
+    after = generation.at_start(configuration.load(None, overrides | changed))
+    assert sorted(key for key in before if before[key] != after[key]) == keys
 
 
 def test_what_is_to_be_watched(overrides, tmp_path):

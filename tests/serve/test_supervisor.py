@@ -8,6 +8,7 @@ import socket
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from blocker.config import Config
 from blocker.errors import BlockerError, ProblemsError
@@ -29,6 +30,7 @@ SAID = {
     "apps": {},
     "watch": [],
     "looked": "",
+    "at_start": {"listen": "a", "log": "b"},
     "duration": 0.1,
 }
 
@@ -133,6 +135,7 @@ class Rig:
             self.channels.append(theirs)
         self.reloads = Reloads(selector, self.slots, self._start, self.told.append, Systemd())
         self.reloads.current = said(1)
+        self.reloads._at_start = said(1)["at_start"]
 
     def _start(self, number):
         ours, theirs = socket.socketpair()
@@ -187,6 +190,17 @@ def test_a_reload_is_over_when_every_worker_has_adopted(rig):
         1,
     )
     assert (reply["ok"], reply["generation"], reply["problems"]) == (True, 2, [])
+
+
+def test_what_only_a_start_puts_in_force_is_told(rig):
+    with capture_logs() as logged:
+        rig.reloads.begin(rig.told.append)
+        rig.result(**said(2) | {"at_start": SAID["at_start"] | {"log": "another"}})
+        for place in rig.slots:
+            rig.reloads.heard(place, {"adopted": said(2)["path"]})
+        rig.reloads.look(time.monotonic())
+    assert replies(rig)[0]["only_after_a_restart"] == ["log"]
+    assert [line["keys"] for line in logged if line["log_level"] == "warning"] == ["log"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import struct
 import time
 
 import dns.message
+import dns.rcode
 import pytest
 
 from blocker.errors import ArtifactError
@@ -186,6 +187,18 @@ def test_what_is_asked_of_old_upstreams_is_answered_after_others_are_adopted(pla
         assert "adopted" in await rig.told()
         await rig.say(packet, source)
         assert addresses(await rig.heard()) == ["93.184.215.14"]
+
+    played(play)
+
+
+def test_limits_on_those_who_wait_are_adopted_too(played):
+    async def play(rig):
+        rig.tell(adopt=rig.prepare(**{"limits.client_in_flight": 1, "cache.size": 2}))
+        assert "adopted" in await rig.told()
+        rig.client.send(ask("slow.example"))
+        await rig.seen()
+        assert (await rig.heard(ask("other.example"))).rcode() == dns.rcode.SERVFAIL
+        assert rig.worker._fast.limit == 1 << 20
 
     played(play)
 
