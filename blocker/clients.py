@@ -10,6 +10,7 @@ from blocker import names
 from blocker.config import UNLISTED, Config, Group
 from blocker.config import Treatment as Answering
 from blocker.policy import SPECIAL, Gate, Policy, Treatment
+from blocker.rollout.stages import Stages
 
 CANARY = "canary"  # the list of names that ask devices not to go around the resolver
 
@@ -19,6 +20,7 @@ class Clients:
 
     def __init__(self, config: Config, apps: Mapping[str, object]) -> None:
         """Take the groups of `config`; `apps` are the ids of all lists that are loaded."""
+        self._stages = Stages(config.rollout)
         self.unlisted = _policy(config, UNLISTED, config.unlisted, dict.fromkeys(apps, False))
         self.policies: dict[str, Policy] = {UNLISTED: self.unlisted}
         self._prefixes: dict[int, list[tuple[int, dict[int, Policy]]]] = {4: [], 16: []}
@@ -33,13 +35,26 @@ class Clients:
 
     def policy_for(self, address: bytes) -> Policy:
         """Return the policy of the client at `address`, 4 or 16 octets; IPv4-mapped IPv6 counts as IPv4."""
-        if len(address) == 16 and address.startswith(b"\0\0\0\0\0\0\0\0\0\0\xff\xff"):
-            address = address[12:]
+        address = _plain(address)
         number = int.from_bytes(address)
         for shift, members in self._prefixes[len(address)]:
             if (policy := members.get(number >> shift)) is not None:
-                return policy
-        return self.unlisted
+                return self._reached(policy, address)
+        return self._reached(self.unlisted, address)
+
+    def bucket(self, address: bytes) -> int:
+        """Return the number by which percentages of rollouts choose, 0 to 99, of the client at `address`."""
+        return self._stages.bucket(_plain(address))
+
+    def _reached(self, policy: Policy, address: bytes) -> Policy:
+        """Return `policy` as rollouts have reached the client at `address`."""
+        return self._stages.of_client(policy, address) if self._stages.by_client else policy
+
+
+def _plain(address: bytes) -> bytes:
+    if len(address) == 16 and address.startswith(b"\0\0\0\0\0\0\0\0\0\0\xff\xff"):
+        return address[12:]
+    return address
 
 
 def _shift(network: IPv4Network | IPv6Network) -> tuple[int, int]:
@@ -60,7 +75,7 @@ def _policy(config: Config, name: str, answering: Answering, apps: Mapping[str, 
     zones = (names.from_text(zone) for forward in config.upstream.forward for zone in forward.zones)
     # Who forwards the root chose other upstreams for the Internet, and did not mean to trust all of it.
     forwarded = tuple(zone for zone in zones if zone != names.ROOT)
-    return Policy(
+    policy = Policy(
         group=name,
         apps={
             app: Treatment(answering.actions.get(app, answering.action), monitored)
@@ -73,6 +88,7 @@ def _policy(config: Config, name: str, answering: Answering, apps: Mapping[str, 
         forwarded=forwarded,
         gate=_gate(config, name),
     )
+    return Stages(config.rollout).common(policy)
 
 
 def _gate(config: Config, name: str) -> Gate:

@@ -106,9 +106,19 @@ def labels(transport: str, qtype: int, rcode: int | None, ending: Ending, group:
         verdict.rule.app,
         str(verdict.action),
         str(verdict.trigger),
-        "shadow" if verdict.shadow else "1" if verdict.monitored else "",
+        noted_as(verdict),
         verdict.rollout,
     )
+
+
+def noted_as(verdict: Verdict) -> str:
+    """Return the label `monitored` of an attempt with this verdict."""
+    return "shadow" if verdict.shadow else "1" if verdict.monitored else ""
+
+
+def action_word(verdict: Verdict) -> str:
+    """Return what a record says was done: the action, or why nothing was."""
+    return "shadow" if verdict.shadow else "monitor" if verdict.monitored else str(verdict.action)
 
 
 def is_attempt(verdict: Verdict) -> bool:
@@ -166,7 +176,7 @@ def tail(
             "entry": rule.source,
             "value": rule.value,
             "trigger": str(verdict.trigger),
-            "action": "shadow" if verdict.shadow else "monitor" if verdict.monitored else str(verdict.action),
+            "action": action_word(verdict),
         }
         if verdict.rollout:
             line["rollout"] = verdict.rollout

@@ -40,7 +40,7 @@ class Fast:
         self.size = 0  # octets, estimated
         self.limit = limit
         self.by_address: dict[bytes, Table] = {}  # address, 4 or 16 octets
-        self._tables: dict[str, Table] = {}
+        self._tables: dict[tuple[str, str], Table] = {}  # by group and, in rollouts, whom they have reached
         self._own: dict[bytes, Table] = {}  # of clients behind the gate
 
     def remember(self, address: bytes, policy: Policy) -> None:
@@ -82,5 +82,5 @@ class Fast:
 
     def _table(self, policy: Policy, address: bytes) -> Table:
         if policy.gate is UNGATED:
-            return self._tables.setdefault(policy.group, {})
+            return self._tables.setdefault((policy.group, policy.variant), {})
         return self._own.setdefault(address, {})

@@ -19,6 +19,7 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "coverage": "Say what the lists match of a corpus, and what in them does nothing.",
     "simulate": "Say what new lists would have done to the queries in logs.",
     "lists": "Show, check, compile, update and compare lists.",
+    "rollout": "Show and move staged rollouts: in shadow, for some clients, for all.",
     "bundle": "Make, sign, verify and install signed bundles of lists.",
     "rpz": "Policy zones: export ours for other resolvers, see how all of them do.",
     "candidates": "Names that look like a banned app's and are in no list yet: show, accept, dismiss.",

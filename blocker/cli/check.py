@@ -53,6 +53,7 @@ def _examine(found: Config) -> tuple[list[str], list[str]]:
         return counts, [*problems, *error.problems]
     problems += check.problems(sources)
     problems += config.check_apps(found, {name: app.switches for name, app in sources.apps.items()})
+    problems += config.check_files(found, sources.origins)
     counts.append(counted(sum(app.loaded for app in sources.apps.values()), "app"))
     if found.feeds:
         counts.append(counted(len(found.feeds), "feed"))

@@ -1,7 +1,7 @@
 """`blocker explain`: is it blocked, by which line, on which ground? From the same `decide` as the server."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -20,6 +20,8 @@ from blocker.events import entry_id
 from blocker.lists.index import Index, Listed
 from blocker.lists.opened import opened
 from blocker.policy import Action, Policy, Rule, Verdict
+from blocker.rollout import state as rollouts
+from blocker.rollout.plan import Position, applied
 from blocker.simulate.sides import state
 from blocker.wire.constants import AAAA, A, type_from_text
 
@@ -78,16 +80,25 @@ def commands(
     said.
     """
     found = config.load(path, overrides(lists=lists))
+    standing = rollouts.positions(found, rollouts.read(config.state_dir(found)))
+    found = applied(found, standing)
     with TemporaryDirectory(prefix="blocker-") as scratch:
         index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
-        explanation = _explain(found, index, name, client, qtype)
+        explanation = _explain(found, index, name, client, qtype, standing)
     click.echo(json.dumps(asdict(explanation)) if as_json else "\n".join(_lines(explanation)))
     ctx.exit(1 if explanation.verdict == "blocked" else 0)
 
 
-def _explain(found: Config, index: Index, asked: str, client: _Address | None, qtype: int | None) -> Explanation:
+def _explain(
+    found: Config,
+    index: Index,
+    asked: str,
+    client: _Address | None,
+    qtype: int | None,
+    standing: Mapping[str, Position],
+) -> Explanation:
     clients = Clients(found, index.apps)
     who = clients.unlisted if client is None else clients.policy_for(client.packed)
     address = _address(asked)
@@ -108,8 +119,22 @@ def _explain(found: Config, index: Index, asked: str, client: _Address | None, q
         entry_id=entry_id(verdict.rule) if verdict.rule else "",
         others=tuple(_other(each, who, blocked=blocked) for each in listed if each.rule != verdict.rule),
         notes=tuple(each.note for each in listed if each.note and each.rule == verdict.rule)
+        + tuple(_rolled_out(verdict, standing, None if client is None else clients.bucket(client.packed)))
         + tuple(_notes(verdict, who, address)),
     )
+
+
+def _rolled_out(verdict: Verdict, standing: Mapping[str, Position], bucket: int | None) -> Iterator[str]:
+    """Yield where the rollout stands that the entry is part of, and whether it has reached this client."""
+    if not verdict.rollout or verdict.rule is None:
+        return
+    now = standing[verdict.rollout]
+    reached = "has reached" if not verdict.shadow or verdict.rule.shadow else "has not reached"
+    share = f", number {bucket} of 0 to 99" if now.percent and bucket is not None else ""
+    returned = f"; it was taken back: {now.why}" if now.returned else ""
+    yield f"rollout {verdict.rollout} is at stage {now} and {reached} this client{share}{returned}"
+    if verdict.rule.shadow:
+        yield "the entry's own list says shadow, whatever the rollout"
 
 
 def _address(text: str) -> _Address | None:

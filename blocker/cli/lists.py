@@ -80,6 +80,7 @@ def check_lists(ctx: click.Context, paths: tuple[Path, ...], path: Path | None, 
     try:
         sources = gather.gather(bundles.in_force(found).lists, paths, feeds.in_force(found))
         problems = [*check.problems(sources), *config.check_apps(found, _switches(sources))]
+        problems += config.check_files(found, sources.origins)
     except ProblemsError as error:
         sources, problems = None, list(error.problems)
     warnings = check.warnings(sources, _today()) if sources else []

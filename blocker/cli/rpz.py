@@ -24,6 +24,7 @@ from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import BlockerError, ConfigError
 from blocker.lists.opened import opened
+from blocker.rollout import state as rollouts
 from blocker.rpz import export, status, zone
 from blocker.rpz.zone import Report
 from blocker.serve.generation import wording
@@ -61,6 +62,7 @@ def export_zone(
     Works without a running blocker. With --json the report is JSON. Exit status 0: written. 2: it could not be.
     """
     found = config.load(path, overrides(lists=lists))
+    found = rollouts.in_force(found, config.state_dir(found))
     origin = names.from_text(zone_name or _configured(found, group) or _ZONE)
     report = Report()
     with TemporaryDirectory(prefix="blocker-") as scratch:

@@ -14,9 +14,9 @@ from blocker import config
 from blocker.cli import feeds, replaying
 from blocker.cli.options import config_option, json_option, overrides
 from blocker.errors import LogError
+from blocker.lists.guard import guard
 from blocker.simulate import page
 from blocker.simulate.changes import Change, Report
-from blocker.simulate.guard import guard
 from blocker.simulate.logs.detect import Format
 from blocker.simulate.replay import replay
 from blocker.simulate.sides import Side

@@ -4,7 +4,7 @@
 never Config.
 """
 
-from blocker.config.apps import check_apps
+from blocker.config.apps import check_apps, check_files
 from blocker.config.bundles import Bundles
 from blocker.config.candidates import Candidates
 from blocker.config.egress import Egress, EgressGroup, governed, redirected
@@ -32,6 +32,7 @@ from blocker.config.models import (
 )
 from blocker.config.overrides import Override
 from blocker.config.places import (
+    account,
     checkpoints_file,
     control_socket,
     egress_socket,
@@ -40,6 +41,7 @@ from blocker.config.places import (
     servers,
     state_dir,
 )
+from blocker.config.rollout import Plan, Rollout, Stage
 from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
 from blocker.config.section import Section
 from blocker.config.sinkhole import PageText, Sinkhole, SinkholeLimits, ends, strays
@@ -70,8 +72,10 @@ __all__ = [
     "Metrics",
     "Override",
     "PageText",
+    "Plan",
     "Process",
     "Protection",
+    "Rollout",
     "Rotation",
     "Rpz",
     "RpzImport",
@@ -80,10 +84,13 @@ __all__ = [
     "Section",
     "Sinkhole",
     "SinkholeLimits",
+    "Stage",
     "Strategy",
     "Treatment",
     "Upstream",
+    "account",
     "check_apps",
+    "check_files",
     "checkpoints_file",
     "control_socket",
     "egress_socket",

@@ -17,6 +17,20 @@ def check_apps(config: Config, known: Mapping[str, Iterable[str]]) -> list[str]:
     return [problem for _, problem in sorted(config._origin.problem(where, text) for where, text in found)]
 
 
+def check_files(config: Config, origins: Iterable[str]) -> list[str]:
+    """Return a problem for each file that a rollout is about and that no list came from; `origins` are those files."""
+    known = set(origins)
+    found = [
+        (
+            ("rollout", "plans", at, "file"),
+            f"there is no list file {plan.file!r}{nearest(plan.file, sorted(known))}",
+        )
+        for at, plan in enumerate(config.rollout.plans)
+        if plan.file is not None and plan.file not in known
+    ]
+    return [config._origin.problem(where, text)[1] for where, text in found]
+
+
 def _apps(config: Config, known: list[str]) -> Iterator[tuple[Where, str]]:
     for where, app in _mentions(config):
         if app not in known:
@@ -32,6 +46,9 @@ def _mentions(config: Config) -> Iterator[tuple[Where, str]]:
         yield ("candidates", "apps", at), app
     for app in config.unlisted.actions:
         yield ("unlisted", "actions", app), app
+    for at, plan in enumerate(config.rollout.plans):
+        if plan.app is not None:
+            yield ("rollout", "plans", at, "app"), plan.app
     for position, group in enumerate(config.groups):
         above: Where = ("groups", position)
         for app in group.actions:

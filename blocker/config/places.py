@@ -5,6 +5,7 @@ The only place that reads the environment.
 
 import os
 import platform
+import pwd
 import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
@@ -101,6 +102,17 @@ def checkpoints_file(config: Config, environment: Mapping[str, str] = os.environ
     if isinstance(log, Path):
         return log.with_name(f"{log.name}.checkpoints")
     return state_dir(config, environment) / "evidence.checkpoints"
+
+
+def account(environment: Mapping[str, str] = os.environ) -> str:
+    """Return the account of the person at the keyboard: behind sudo the one that called it."""
+    uid = os.getuid()
+    if uid == 0 and (caller := environment.get("SUDO_USER")):
+        return caller
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # an account without a name, as in some containers
+        return f"uid-{uid}"
 
 
 def control_socket(config: Config, environment: Mapping[str, str] = os.environ) -> Path:

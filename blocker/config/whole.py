@@ -26,6 +26,7 @@ from blocker.config.models import (
     Upstream,
 )
 from blocker.config.origin import Origin
+from blocker.config.rollout import Rollout
 from blocker.config.rpz import Rpz
 from blocker.config.section import Section
 from blocker.config.sinkhole import Sinkhole, ends
@@ -54,6 +55,8 @@ class Config(Section):
     """Clients with a policy of their own."""
     lists: Lists = Lists()
     """Where the names and addresses come from."""
+    rollout: Rollout = Rollout()
+    """Staged rollouts of lists: in shadow, for some clients, for all."""
     feeds: tuple[Feed, ...] = Field(default=(), max_length=MAX_FEEDS)
     """Lists that others publish."""
     fetch: Fetch = Fetch()
@@ -87,7 +90,8 @@ class Config(Section):
     def _consistent(self) -> Self:
         found = [
             *_limits(self), *_addresses(self), *_zones(self), *_clients(self), *_feeds(self), *_unsigned(self),
-            *_policy_zones(self), *_evidence(self), *_egress(self), *_candidates(self), *_sinkhole(self),
+            *_policy_zones(self), *_rollouts(self), *_evidence(self), *_egress(self), *_candidates(self),
+            *_sinkhole(self),
         ]  # fmt: skip
         if found:
             raise mistakes(found)
@@ -202,6 +206,22 @@ def _feeds(config: Config) -> Iterator[tuple[Where, str]]:
         if feed.name in names:
             yield ("feeds", at, "name"), f"there are two feeds {feed.name!r}; choose another name"
         names.add(feed.name)
+
+
+def _rollouts(config: Config) -> Iterator[tuple[Where, str]]:
+    groups = {UNLISTED, *(group.name for group in config.groups)}
+    feeds = {*(feed.name for feed in config.feeds), *(each.zone for each in config.rpz.imports)}
+    names: set[str] = set()
+    for at, plan in enumerate(config.rollout.plans):
+        above: Where = ("rollout", "plans", at)
+        if plan.name in names:
+            yield (*above, "name"), f"there are two rollouts {plan.name!r}; choose another name"
+        names.add(plan.name)
+        if plan.feed is not None and plan.feed not in feeds:
+            yield (*above, "feed"), f"there is no feed {plan.feed!r}{nearest(plan.feed, sorted(feeds))}"
+        for place, group in enumerate(plan.groups):
+            if group not in groups:
+                yield (*above, "groups", place), f"there is no group {group!r}{nearest(group, sorted(groups))}"
 
 
 def _policy_zones(config: Config) -> Iterator[tuple[Where, str]]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from blocker import events
 from blocker.events import ATTEMPT, Basis, Labels, Recorder
-from blocker.policy import Action, Index, Policy, Rule, Scope, Trigger, Verdict, inspect_address
+from blocker.policy import Action, Index, Policy, Rule, Scope, Trigger, Verdict, inspect_address, stage_of
 
 UNKNOWN: Final = "unresolved"  # the app of connections that nobody can name
 BYPASS: Final = "bypass"  # the app of ways around the resolver (domain_lists/bypass.yaml)
@@ -57,14 +57,21 @@ def to_address(policy: Policy, index: Index, address: bytes, app: str = "") -> V
         if not app:
             return verdict
         rule = Rule(app, "learned address", Scope.CIDR, allow=False, source="learned")
-        treatment = policy.apps.get(app)
-        return refused(Trigger.ADDRESS, rule, monitored=treatment is not None and treatment.monitored)
-    return refused(Trigger.ADDRESS, verdict.rule, monitored=verdict.monitored)
+        treatment, staged = policy.apps.get(app), stage_of(policy, app, "")
+        monitored = treatment is not None and treatment.monitored
+        if staged is None:
+            return refused(Trigger.ADDRESS, rule, monitored=monitored)
+        return refused(Trigger.ADDRESS, rule, monitored=monitored, shadow=staged.shadow, rollout=staged.rollout)
+    return as_connection(verdict, Trigger.ADDRESS)
 
 
-def refused(trigger: Trigger, rule: Rule, *, monitored: bool = False) -> Verdict:
+def refused(
+    trigger: Trigger, rule: Rule, *, monitored: bool = False, shadow: bool = False, rollout: str = ""
+) -> Verdict:
     """Return the verdict on a connection that was refused for `rule`, or only noted."""
-    return Verdict(Action.PASSTHRU if monitored else Action.REFUSED, trigger, rule, monitored=monitored)
+    noted = monitored or shadow
+    action = Action.PASSTHRU if noted else Action.REFUSED
+    return Verdict(action, trigger, rule, monitored=noted, shadow=shadow, rollout=rollout)
 
 
 def as_connection(verdict: Verdict, trigger: Trigger) -> Verdict:
@@ -106,7 +113,9 @@ def _said(flow: Flow, group: str, verdict: Verdict, rule: Rule, name: str) -> It
     yield "entry", rule.source
     yield "value", rule.value
     yield "trigger", str(verdict.trigger)
-    yield "action", "monitor" if verdict.monitored else str(verdict.action)
+    yield "action", events.action_word(verdict)
+    if verdict.rollout:
+        yield "rollout", verdict.rollout
     if rule.reference:
         yield "reference", rule.reference
 
@@ -122,5 +131,6 @@ def _labels(flow: Flow, group: str, verdict: Verdict) -> Labels:
         app=verdict.rule.app,
         action=str(verdict.action),
         trigger=str(verdict.trigger),
-        monitored="1" if verdict.monitored else "",
+        monitored=events.noted_as(verdict),
+        rollout=verdict.rollout,
     )

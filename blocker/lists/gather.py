@@ -49,6 +49,12 @@ class Sources:
     must: MustResolve
     rejected: Mapping[str, Rejected]  # by the feed's name: what could not be used of it
 
+    @property
+    def origins(self) -> set[str]:
+        """What entries come from: the names of feeds, and of files without their folders (Rule.origin)."""
+        files = {each.file.rpartition("/")[2] for each in self.lists}
+        return files | {each.feed or each.file.rpartition("/")[2] for each in self.files}
+
     def on(self, app: str, switch: str) -> bool:
         """Tell whether entries with this switch (empty: none) are in force."""
         if not switch:

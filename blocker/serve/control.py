@@ -24,10 +24,11 @@ from blocker.serve.commands import Console
 from blocker.serve.drain import Drainer
 from blocker.serve.httpd import Httpd, pages
 from blocker.serve.link import Link, Message
+from blocker.serve.rollouts import Rollouts
 from blocker.serve.watch import Watch
-from blocker.sinks import oplog
+from blocker.sinks import oplog, rollouts
 from blocker.sinks.facts import Facts
-from blocker.sinks.metrics import Collector
+from blocker.sinks.metrics import Collector, outcomes
 from blocker.sinks.querylog import QueryLog
 from blocker.sinks.region import Region
 
@@ -79,16 +80,20 @@ class Control:
         self._log = oplog.get("control")
         self._query_log = query_log
         self._link = Link(supervisor)
-        self._drainer = Drainer([*regions, *beside.values()], query_log)
+        self._rollouts = Rollouts(lambda: self._link.reload(commands.RELOAD))
+        self._drainer = Drainer([*regions, *beside.values()], query_log, self._rollouts.heed)
         self._watch = Watch(self._changed) if config.lists.watch else None
 
     def serve(self, http: socket.socket | None, control: socket.socket) -> int:
         """Serve until the supervisor says stop, or is gone; then write what is left."""
         self._drainer.start()
         if http is not None:
-            collector = Collector(self._regions, lambda: self._facts, beside=self._beside)
+            collector = Collector(
+                self._regions, lambda: self._facts, beside=self._beside, counted=self._rollouts.counts
+            )
             Httpd(http, pages(collector, self._regions, self._beside)).start()
-        Console(control, {"status": self._status, "reload": self._reload}).start()
+        Console(control, {"status": self._status, "reload": self._reload, "rollouts": self._rollouts_now}).start()
+        self._rollouts.start()
         if self._watch is not None:
             self._watch.start()
         for event in self._link.events():
@@ -114,11 +119,17 @@ class Control:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self._log.error("the supervisor's words on a generation make no sense", why=repr(error))
             return
+        if self._facts.path:
+            self._rollouts.adopt(self._facts.path)
         if self._watch is not None:
             self._watch.watch(self._facts.paths, self._facts.looked)
 
     def _status(self) -> commands.Answer:
         return commands.status(self._regions, self._facts, self._began, time.time(), time.monotonic_ns())
+
+    def _rollouts_now(self) -> commands.Answer:
+        seen = outcomes((*self._regions, *self._beside.values()))
+        return {"ok": True, "rollouts": rollouts.told(self._facts.rollouts, seen, self._rollouts.counts())}
 
     def _reload(self) -> commands.Answer:
         return self._link.reload(commands.RELOAD)

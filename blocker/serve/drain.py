@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from blocker.evidence.writer import Chained
 from blocker.sinks import oplog
 from blocker.sinks.querylog import QueryLog
-from blocker.sinks.region import Region, Word
+from blocker.sinks.region import Record, Region, Word
 
 _PAUSE: Final = 0.05  # seconds between looks at the journals while they are short
 _BATCH: Final = 4096  # records per look and region, about 1 MB of lines
@@ -18,8 +18,12 @@ _SAY_EVERY: Final = 60.0  # seconds
 class Drainer:
     """Reads journals and writes logs until it is ended."""
 
-    def __init__(self, regions: Sequence[Region], log: QueryLog) -> None:
-        """Carry the journals of `regions` into `log`."""
+    def __init__(
+        self, regions: Sequence[Region], log: QueryLog, heed: Callable[[Sequence[Record]], object] = len
+    ) -> None:
+        """Carry the journals of `regions` into `log`; `heed` is shown each record once, written or not."""
+        self._heed = heed
+        self._heeded = [region.words[Word.TAIL] for region in regions]  # octets of each journal that were shown
         self._regions = regions
         self._log = log
         self._lost = 0  # records that met a bug of ours
@@ -48,7 +52,7 @@ class Drainer:
     def drain(self) -> int:
         """Carry one batch of each journal, and return the size of the largest."""
         self._log.tick(time.time())
-        largest = max((self._carry(region) for region in self._regions), default=0)
+        largest = max((self._carry(at, region) for at, region in enumerate(self._regions)), default=0)
         if self._regions:  # in shared memory, so that no restart of this process takes the counter back
             self._regions[0].words[Word.LOG_DROPPED] = self._former + self.dropped
             if (chained := self._log.chained) is not None:
@@ -80,21 +84,36 @@ class Drainer:
             chained.tell("lost", records=lost - words[Word.LOSS_NOTED], why="the journal had no room")
             words[Word.LOSS_NOTED] = lost
 
-    def _carry(self, region: Region) -> int:
+    def _show(self, at: int, records: Sequence[Record]) -> None:
+        """Show records that were not shown yet; those that cannot be written are read again and again."""
+        fresh = [record for record in records if record.end > self._heeded[at]]
+        if fresh:
+            self._heeded[at] = fresh[-1].end
+            try:
+                self._heed(fresh)
+            except Exception as error:  # noqa: BLE001 as in _carry
+                self._say(error, "a bug of ours; records are logged, but not looked at")
+
+    def _say(self, error: Exception, what: str, **more: object) -> None:
+        if time.monotonic() >= self._say_at:
+            self._say_at = time.monotonic() + _SAY_EVERY
+            oplog.get("log").error(what, exc_info=error, **more)
+
+    def _carry(self, at: int, region: Region) -> int:
         now = time.time()
         if not self._log.is_ready(now):
+            self._show(at, region.follow(self._heeded[at], _BATCH).records)
             return 0
         records = region.read(_BATCH)
         if not records:
             return 0
+        self._show(at, records)
         settled = len(records)
         try:
             settled = self._log.write(records, now, region.identity)
         except Exception as error:  # noqa: BLE001 a bug of ours must not end the log for good
             self._lost += len(records)
-            if time.monotonic() >= self._say_at:
-                self._say_at = time.monotonic() + _SAY_EVERY
-                oplog.get("log").error("a bug of ours; events are dropped", dropped=self._lost, exc_info=error)
+            self._say(error, "a bug of ours; events are dropped", dropped=self._lost)
             if self._log.chained is not None:
                 self._log.chained.tell("lost", records=len(records), why="a bug of ours")
         # Only now: a control process that is killed loses no line, and those of a chain come out once all the same.

@@ -26,6 +26,8 @@ from blocker.feeds.store import FACTS, Store
 from blocker.lists import compile as lists
 from blocker.lists.feed import FeedFile
 from blocker.lists.index import Index
+from blocker.rollout import plan as rollouts
+from blocker.rollout import state as moved
 from blocker.serve.look import look, signature
 from blocker.sinks import oplog
 from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
@@ -71,7 +73,9 @@ class Generation:
         """
         try:
             said = json.loads(Path(path).read_bytes())
-            config = Config.model_validate(said["config"])
+            config = rollouts.applied(
+                Config.model_validate(said["config"]), moved.positions_in(said.get("rollouts", {}))
+            )
             servers = tuple(configuration.endpoint(text) for text in said["servers"])
             number, index_path = int(said["number"]), Path(said["index"])
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -143,6 +147,10 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     began = time.monotonic()
     looked = look([str(path)] if path else [])  # before each is read: what changes later is seen to have changed
     config = configuration.load(path, overrides)
+    kept = moved.read(configuration.state_dir(config))
+    if kept.damaged and config.rollout.plans:
+        oplog.get("rollout").error("all rollouts are held in shadow", why=kept.damaged)
+    positions = moved.positions(config, kept)
     for each in config.lists.overrides:
         oplog.get("lists").warning("may be blocked by override", name=each.name, reason=each.reason, by=each.by)
     servers = configuration.servers(config)
@@ -161,7 +169,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
     looked |= look(folders)
     index_path, index = compiled(config.model_copy(update={"lists": source.lists}), folder, feeds)
     switches = {app: info.switches for app, info in index.apps.items()}
-    if problems := configuration.check_apps(config, switches):
+    if problems := [*configuration.check_apps(config, switches), *configuration.check_files(config, index.origins)]:
         raise ConfigError(problems)
     if config.rpz.keys:
         from blocker.rpz import keys  # there alone: it needs a DNS library
@@ -173,6 +181,8 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "config": config.model_dump(mode="json"),
         "servers": [str(end) for end in servers],
         "index": str(index_path),
+        "lists": source.lists.model_dump(mode="json"),
+        "rollouts": moved.said(positions),
     }
     _write(target, json.dumps(said).encode())
     _tidy(folder, "generation-*.json", {target})
@@ -181,7 +191,8 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "path": str(target),
         "number": number,
         "digest": index.digest,
-        "policy": policy_version(config),
+        "policy": policy_version(rollouts.applied(config, positions)),
+        "rollouts": _rollouts(config, positions),
         "compiled": index.compiled,
         "apps": {app: {"entries": info.entries, "title": info.title} for app, info in index.apps.items()},
         "feeds": {
@@ -196,6 +207,48 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "at_start": at_start(config),
         "duration": time.monotonic() - began,
     }
+
+
+def restaged(current: Mapping[str, object], number: int) -> dict[str, object] | None:
+    """Return generation `number`: the one that `current` describes, but with its rollouts as they stand now.
+
+    None: they stand as they did. For when what is configured cannot be read: a rollout that was taken back must not
+    wait until somebody has mended a file. Raises BlockerError.
+    """
+    try:
+        said = json.loads(Path(str(current["path"])).read_bytes())
+        config = Config.model_validate(said["config"])
+        former = moved.positions_in(said["rollouts"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{current.get('path')}: not a generation: {error}.") from error
+    folder = configuration.state_dir(config)
+    positions = moved.positions(config, moved.read(folder))
+    if positions == former:
+        return None
+    target = folder / f"generation-{number}.json"
+    _write(target, json.dumps(said | {"number": number, "rollouts": moved.said(positions)}).encode())
+    policy = policy_version(rollouts.applied(config, positions))
+    return {
+        **current, "path": str(target), "number": number, "policy": policy, "rollouts": _rollouts(config, positions),
+    }  # fmt: skip
+
+
+def _rollouts(config: Config, positions: Mapping[str, rollouts.Position]) -> list[dict[str, object]]:
+    """Return what metrics and people must know of the rollouts."""
+    return [
+        {
+            "name": each.name,
+            "about": each.about,
+            "stage": now.stage,
+            "words": str(now),
+            "since": now.since,
+            "by": now.by,
+            "why": now.why,
+            "returned": now.returned,
+        }
+        for each in config.rollout.plans
+        for now in (positions[each.name],)
+    ]
 
 
 def _zones(config: Config, folder: Path) -> dict[str, object] | None:

@@ -3,6 +3,7 @@
 What it finds, good or bad, comes back over a pipe as one JSON object; that it died is an answer too.
 """
 
+import contextlib
 import json
 import socket
 from collections.abc import Mapping
@@ -18,8 +19,17 @@ _LAST_WORDS: Final = 5.0  # seconds between a preparer's first octet and its las
 DIED = "the process that reads the lists died: see the log above, and the machine's memory"
 
 
-def main(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object], number: int) -> int:
-    """Be the preparer of generation `number`: the body of a forked process. Returns its exit status."""
+def main(
+    pipe: socket.socket,
+    path: Path | None,
+    overrides: Mapping[str, object],
+    number: int,
+    current: Mapping[str, object],
+) -> int:
+    """Be the preparer of generation `number`: the body of a forked process. Returns its exit status.
+
+    If it is refused, `instead` is the `current` one with rollouts as they stand, should one have been moved.
+    """
     setproctitle.setproctitle("blocker: preparer")
     priority.give_way()
     said: dict[str, object]
@@ -30,12 +40,16 @@ def main(pipe: socket.socket, path: Path | None, overrides: Mapping[str, object]
         said = {"problems": list(error.problems)}
     except (BlockerError, OSError, MemoryError) as error:
         said = {"problems": [str(error) or type(error).__name__]}
+    if "problems" in said and current:
+        with contextlib.suppress(BlockerError, OSError):
+            if (instead := generation.restaged(current, number)) is not None:
+                said["instead"] = instead
     pipe.sendall(json.dumps(said).encode())
     return 0
 
 
 def result(pipe: socket.socket, *, started: bool = True) -> dict[str, Any]:
-    """Return what a preparer said: a generation as `generation.prepare` describes it, or its `problems`.
+    """Return what a preparer said: a generation as `generation.prepare` describes it, or `problems` and `instead`.
 
     Waits for as long as it takes unless the preparer has `started` to speak, which it does in one go.
     """

@@ -37,6 +37,7 @@ class Reload:
     deadline: float  # monotonic seconds
     askers: list[Say] = field(default_factory=list)  # who waits for its result
     prepared: bool = False
+    problems: list[str] = field(default_factory=list)  # why it was refused, though moved rollouts come into force
     waiting: set[int] = field(default_factory=set)  # slots that have not adopted yet
     again: bool = False  # asked for once more meanwhile: what is being read may be older than what was asked for
     askers_again: list[Say] = field(default_factory=list)
@@ -128,7 +129,8 @@ class Reloads:
             for slot in self._slots:
                 if slot.number in reload.waiting:
                     slot.kill(signal.SIGTERM)  # its successor starts with the newest
-            self._end([f"worker {number} did not adopt it in time; replaced" for number in sorted(reload.waiting)])
+            late = [f"worker {number} did not adopt it in time; replaced" for number in sorted(reload.waiting)]
+            self._end([*reload.problems, *late])
 
     def tell(self) -> None:
         """Tell the companions what is in force, if anything is yet, and how all reloads went."""
@@ -145,8 +147,10 @@ class Reloads:
         self._selector.unregister(pipe)
         said = preparer.result(pipe)
         if "problems" in said:
-            self._end(said["problems"])
-            return
+            if "instead" not in said:
+                self._end(said["problems"])
+                return
+            reload.problems, said = said["problems"], said["instead"]
         self.current = said
         reload.prepared = True
         reload.deadline = time.monotonic() + _ADOPT

@@ -333,10 +333,11 @@ class Supervisor:
 
     def _start_preparer(self, number: int) -> tuple[int, socket.socket]:
         ours, theirs = socket.socketpair()
+        current = self._reloads.current
         pid = _fork()
         if not pid:
             ours.close()
-            self._become(lambda: preparer.main(theirs, self._path, self._overrides, number), keep=(theirs,))
+            self._become(lambda: preparer.main(theirs, self._path, self._overrides, number, current), keep=(theirs,))
         theirs.close()
         return pid, ours
 

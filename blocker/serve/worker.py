@@ -215,8 +215,10 @@ class Worker:
         self._say({"adopted": path})
 
     def _journaled(self) -> int:
-        """Return which records somebody wants: the logs as they were at the start, and the search for relatives."""
-        return self._logged | (QUERY if self._generation.config.candidates.enabled else 0)
+        """Return which records somebody wants: the logs as at the start, the search for relatives, watched rollouts."""
+        config = self._generation.config
+        wanted = self._logged | (QUERY if config.candidates.enabled else 0)
+        return wanted | (ATTEMPT if config.rollout.plans else 0)
 
     def _say(self, message: dict[str, object]) -> None:
         try:

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from blocker import names
 from blocker.errors import LogError, NameFormatError
+from blocker.lists.guard import Guard
 from blocker.names import Name
 from blocker.policy import Policy
 from blocker.simulate import changes, sources
 from blocker.simulate.changes import Change, Kind, Report, Total
 from blocker.simulate.engine import Engine, Spool
-from blocker.simulate.guard import Guard
 from blocker.simulate.sides import Side, read_via
 from blocker.simulate.sources import Source
 
@@ -114,7 +114,7 @@ class _Replay:
 
     def _place_clients(self) -> int:
         """Give each client the pair of its policies, and return the number of clients."""
-        numbers: dict[tuple[str, str], int] = {}
+        numbers: dict[tuple[str, str, str, str], int] = {}
         target = self._engine.new_file(".tsv")
         with Spool(target) as spool:
             for client, group in self._engine.rows(
@@ -123,7 +123,8 @@ class _Replay:
                 if client is None or not _PRINTED.fullmatch(client) or not (group == "" or _PRINTED.fullmatch(group)):
                     continue
                 pair = Pair(self._old.policy_for(client, group), self._new.policy_for(client, group))
-                number = numbers.setdefault((pair.old.group, pair.new.group), len(self._pairs))
+                both = (pair.old.group, pair.old.variant, pair.new.group, pair.new.variant)
+                number = numbers.setdefault(both, len(self._pairs))
                 if number == len(self._pairs):
                     self._pairs.append(pair)
                 spool.write(client, group, number)

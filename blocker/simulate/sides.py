@@ -15,6 +15,7 @@ from blocker.lists.index import Index
 from blocker.lists.opened import opened
 from blocker.names import Name
 from blocker.policy import Action, Policy, Verdict
+from blocker.rollout import state as rollouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Side:
 
         Raises ConfigError, ListError, BundleError, ArtifactError.
         """
+        found = rollouts.in_force(found, config.state_dir(found))
         index = opened(bundles.in_force(found).lists, config.state_dir(found), scratch, feeds)
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either

@@ -73,7 +73,8 @@ def _attempts(beside: Mapping[str, Region]) -> Metric:
     found: Counter[tuple[str, ...]] = Counter()
     for region in beside.values():
         for _, labels, count in region.cells():
-            action = "monitor" if labels.monitored else labels.action
+            noted = "shadow" if labels.monitored == "shadow" else "monitor" if labels.monitored else ""
+            action = noted or labels.action
             found[labels.app, labels.group, labels.trigger, action, labels.transport] += count
     metric = CounterMetricFamily(
         "blocker_egress_attempts",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from blocker.sinks.rollouts import Rollout
+
 
 @dataclass(frozen=True, slots=True)
 class App:
@@ -53,6 +55,8 @@ class Facts:
     bundle: Bundle | None = None  # None: lists do not come from bundles here
     zones: Zones | None = None  # None: no policy zones are configured
     candidates: str = ""  # the state folder, where candidates are kept; empty: nobody looks for them
+    rollouts: tuple[Rollout, ...] = ()
+    path: str = ""  # the file that describes the generation
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
     looked: str = ""  # signature of how they looked then
     succeeded: int = 0  # reloads
@@ -80,6 +84,8 @@ class Facts:
             bundle=_bundle(event.get("bundle")),
             zones=_zones(event.get("rpz")),
             candidates=str(event.get("candidates") or ""),
+            rollouts=tuple(Rollout(**each) for each in event.get("rollouts", ())),
+            path=str(event.get("path", "")),
             paths=tuple(str(path) for path in event["watch"]),
             looked=str(event["looked"]),
             succeeded=int(reloads["succeeded"]),

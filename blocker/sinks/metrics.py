@@ -23,9 +23,10 @@ from prometheus_client.core import (
 import blocker
 from blocker import events
 from blocker.events import ENDINGS, Labels
-from blocker.sinks import candidates, companions, feeds, gate, sinkhole, upstreams, workers, zones
+from blocker.sinks import candidates, companions, feeds, gate, rollouts, sinkhole, upstreams, workers, zones
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
+from blocker.sinks.rollouts import Counts
 from blocker.sinks.workers import Worker
 
 _COUNTERS: Final = (
@@ -60,11 +61,13 @@ class Collector:
         clock: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
         beside: Mapping[str, Region] = MappingProxyType({}),
+        counted: Callable[[], Mapping[str, Counts]] = dict,
     ) -> None:
         """Look at the workers' `regions` and those `beside` them, by process.
 
-        `clock` tells monotonic nanoseconds, `wall` unix seconds.
+        `clock` tells monotonic nanoseconds, `wall` unix seconds, `counted` what rollouts have hit.
         """
+        self._counted = counted
         self._regions = regions
         self._beside = beside
         self._facts = facts
@@ -99,6 +102,8 @@ class Collector:
             yield from zones.collect(facts.zones, self._wall())
             yield from candidates.collect(facts.candidates, facts.apps)
             yield from _bundle(facts)
+            seen = outcomes((*self._regions, *self._beside.values()))
+            yield from rollouts.collect(facts.rollouts, seen, self._counted())
         yield from _workers(workers.look(self._regions, self._clock()))
         yield _build()
 
@@ -113,7 +118,7 @@ def _tallies(regions: Iterable[Region]) -> Iterator[Metric]:
     blocked: Counter[tuple[str, ...]] = Counter()
     monitored: Counter[tuple[str, ...]] = Counter()
     shadowed: Counter[tuple[str, ...]] = Counter()
-    for labels, count in _outcomes(regions):
+    for labels, count in outcomes(regions):
         queries[labels.transport, labels.qtype] += count
         if labels.rcode != "none":
             responses[labels.rcode,] += count
@@ -137,7 +142,8 @@ def _tallies(regions: Iterable[Region]) -> Iterator[Metric]:
     )
 
 
-def _outcomes(regions: Iterable[Region]) -> Iterator[tuple[Labels, int]]:
+def outcomes(regions: Iterable[Region]) -> Iterator[tuple[Labels, int]]:
+    """Yield the labels and the count of each outcome that there was, of each region."""
     for region in regions:
         for _, labels, count in region.cells():
             if count:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from blocker.sinks.facts import App, Bundle, Facts, Feed, Zones
 from blocker.sinks.metrics import Collector
 from blocker.sinks.region import Region, Word
+from blocker.sinks.rollouts import Rollout
 
 _SUFFIXES = {
     "counter": ("_total",),
@@ -30,6 +31,7 @@ def exposed() -> dict[str, set[str]]:
         zones=Zones("/nowhere", (), ("theirs.example",)),
         bundle=Bundle(1, 2, "", {"key": 1}),
         candidates="/nowhere",
+        rollouts=(Rollout("trial", "app tiktok", "shadow", "shadow", 0, "", "", returned=False),),
     )
     found = {}
     for family in Collector(

@@ -7,7 +7,7 @@ import pytest
 from blocker.egress import attempt
 from blocker.egress.attempt import FOREIGN_DNS, UNRESOLVED, Flow
 from blocker.events import ATTEMPT, Basis
-from blocker.policy import PASSTHRU, Action, Policy, Rule, Scope, Treatment, Trigger, Verdict
+from blocker.policy import PASSTHRU, Action, Policy, Rule, Scope, Staged, Treatment, Trigger, Verdict
 from blocker.sinks.region import Region
 
 V4, V6 = bytes((192, 0, 2, 9)), bytes.fromhex("20010db8000000000000000000000009")
@@ -15,6 +15,7 @@ BANNED = bytes((198, 51, 100, 7))
 RANGE = Rule("wechat", "198.51.100.0/24", Scope.CIDR, allow=False, source="own.yaml:3", reference="ca-1")
 OPEN = Rule("wechat", "198.51.100.0/28", Scope.CIDR, allow=True, source="own.yaml:4")
 POLICY = Policy("staff", {"wechat": Treatment(Action.SINKHOLE)})
+STAGED = Policy("staff", POLICY.apps, staged_apps={"wechat": Staged("trial", shadow=True)})
 NOTING = Policy("lab", {"wechat": Treatment(Action.SINKHOLE, monitored=True)})
 
 
@@ -38,6 +39,8 @@ class Lists:
     (POLICY, [OPEN, RANGE], BANNED, "", (Action.PASSTHRU, "own.yaml:4", False)),
     (POLICY, [RANGE], V4, "wechat", (Action.REFUSED, "learned", False)),  # no list holds it
     (NOTING, [RANGE], V4, "wechat", (Action.PASSTHRU, "learned", True)),
+    (STAGED, [RANGE], BANNED, "", (Action.PASSTHRU, "own.yaml:3", True)),  # in shadow
+    (STAGED, [RANGE], V4, "wechat", (Action.PASSTHRU, "learned", True)),
     (POLICY, [RANGE], V4, "", (Action.PASSTHRU, None, False)),
 ])  # fmt: skip
 def test_a_connection_to_an_address(policy, rules, address, app, expected):
@@ -54,6 +57,11 @@ def test_a_connection_to_an_address(policy, rules, address, app, expected):
     (Flow(V6, V6, 0, "icmp"), attempt.refused(Trigger.UNRESOLVED, UNRESOLVED, monitored=True), "", {
         "group": "staff", "destination": "2001:db8::9", "transport": "icmp", "outcome": "upstream", "app": "unresolved",
         "entry": "built-in", "value": "addresses that no answer told", "trigger": "unresolved", "action": "monitor",
+    }),
+    (Flow(V4, V6, 443, "tcp"), attempt.to_address(STAGED, Lists(), V6, "wechat"), "", {
+        "group": "staff", "destination": "2001:db8::9", "port": 443, "transport": "tcp", "outcome": "upstream",
+        "app": "wechat", "entry": "learned", "value": "learned address", "trigger": "address", "action": "shadow",
+        "rollout": "trial",
     }),
     (Flow(V4, BANNED, 443, "udp"), attempt.as_connection(Verdict(Action.SINKHOLE, Trigger.QNAME, RANGE),
                                                          Trigger.QUIC_SNI), "w.example", {

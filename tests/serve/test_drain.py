@@ -51,6 +51,32 @@ def test_a_bug_costs_records_not_the_log(monkeypatch: pytest.MonkeyPatch, capfd:
     assert capfd.readouterr().err.count("a bug of ours") == 1
 
 
+def test_each_record_is_shown_once_even_if_it_cannot_be_written_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, region, shown = QueryLog(Log(attempts="off")), filled(5000), []
+    drainer = Drainer([region], log, lambda records: shown.extend(record.tail for record in records))
+    monkeypatch.setattr(log, "is_ready", lambda _now: False)
+    assert [drainer.drain() for _ in range(3)] == [0, 0, 0]
+    everything = [b'"n":%d' % number for number in range(5000)]
+    assert shown == everything  # further than one batch
+    monkeypatch.setattr(log, "is_ready", lambda _now: True)
+    monkeypatch.setattr(log, "write", lambda records, *_: len(records) // 2)  # some wait
+    drainer.drain()
+    region.journal(ATTEMPT, 1.7e9, V4, b"new")
+    while drainer.drain():
+        pass
+    assert shown == [*everything, b"new"]
+
+
+def test_a_bug_of_who_looks_costs_no_record(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def fail(_records: object) -> None:
+        raise ValueError("deep down")
+
+    drainer = Drainer([filled(10)], QueryLog(Log(attempts=tmp_path / "a")), fail)
+    assert (drainer.drain(), drainer.dropped) == (10, 0)
+    assert len((tmp_path / "a").read_bytes().splitlines()) == 10
+    assert "not looked at" in capfd.readouterr().err
+
+
 def test_a_log_that_nobody_reads_does_not_keep_it_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     log = QueryLog(Log())

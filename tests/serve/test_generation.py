@@ -11,8 +11,10 @@ from structlog.testing import capture_logs
 
 from blocker import config as configuration
 from blocker import names
+from blocker.config import Config, Stage
 from blocker.errors import ArtifactError, ConfigError, ListError
 from blocker.policy import Action, decide
+from blocker.rollout import plan, state
 from blocker.serve import generation
 from blocker.serve.generation import Generation
 
@@ -190,3 +192,50 @@ def test_a_folder_that_is_not_there_is_named(overrides, tmp_path):
 def test_the_file_holds_what_was_configured(overrides):
     said = json.loads(Path(generation.prepare(None, overrides | {"answers.ttl": 5}, 1)["path"]).read_bytes())
     assert said["config"]["answers"]["ttl"] == 5
+
+
+PLAN = {"name": "trial", "file": "own.txt"}
+
+
+def moved(folder, overrides, stage):
+    """Move the rollout."""
+    (trial,) = Config.model_validate({"rollout": {"plans": [PLAN]}}).rollout.plans
+    state.move(folder, "trial", plan.at(trial, stage, by="ada", why="why", since=5.0), keep=frozenset({"trial"}))
+
+
+def test_a_rollout_stands_where_it_was_moved_to_and_nothing_is_compiled_for_that(overrides, tmp_path):
+    overrides = overrides | {"rollout.plans": [PLAN]}
+    first = generation.prepare(None, overrides, 1)
+    assert said_of(Generation.open(first["path"]), "banned.example") is Action.PASSTHRU
+    assert [each["words"] for each in first["rollouts"]] == ["shadow"]
+    (index,) = (tmp_path / "state").glob("lists-*.index")
+    before = index.stat().st_mtime_ns
+    moved(tmp_path / "state", overrides, Stage.ALL)
+    second = generation.prepare(None, overrides, 2)
+    assert said_of(Generation.open(second["path"]), "banned.example") is Action.SINKHOLE
+    assert [(each["words"], each["by"]) for each in second["rollouts"]] == [("all", "ada")]
+    assert (index.stat().st_mtime_ns, second["digest"]) == (before, first["digest"])
+    assert second["policy"] != first["policy"]  # what records say was in force
+    assert Generation.open(second["path"]).basis.policy == second["policy"][:16]
+
+
+def test_what_was_moved_comes_into_force_even_if_the_rest_is_refused(overrides, tmp_path):
+    overrides = overrides | {"rollout.plans": [PLAN | {"stage": "all"}]}
+    first = generation.prepare(None, overrides, 1)
+    assert generation.restaged(first, 2) is None  # nothing was
+    moved(tmp_path / "state", overrides, Stage.SHADOW)
+    overrides_then = tmp_path / "state" / state.FILE
+    overrides_then.write_text(overrides_then.read_text().replace('"configured": "shadow"', '"configured": "all"'))
+    (tmp_path / "lists" / "own.txt").write_text("not a name\n")
+    second = generation.restaged(first, 2)
+    assert (second["number"], second["digest"], second["rollouts"][0]["words"]) == (2, first["digest"], "shadow")
+    opened = Generation.open(second["path"])
+    assert said_of(opened, "banned.example") is Action.PASSTHRU
+    assert opened.basis.policy == second["policy"][:16]
+    with pytest.raises(ArtifactError, match="not a generation"):
+        generation.restaged({"path": str(tmp_path / "nothing")}, 3)
+
+
+def test_a_rollout_of_a_file_that_there_is_not_is_refused(overrides):
+    with pytest.raises(ConfigError, match=r"there is no list file 'other\.txt'"):
+        generation.prepare(None, overrides | {"rollout.plans": [PLAN | {"file": "other.txt"}]}, 1)

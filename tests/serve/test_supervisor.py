@@ -348,7 +348,7 @@ def test_all_problems_come_through_the_pipe(tmp_path, overrides):
         if not pid:
             status = 99
             try:
-                status = preparer.main(theirs, None, overrides | {"process.state_dir": tmp_path}, 1)
+                status = preparer.main(theirs, None, overrides | {"process.state_dir": tmp_path}, 1, {})
             finally:
                 os._exit(status)
     found = preparer.result(ours)

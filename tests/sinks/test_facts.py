@@ -3,6 +3,7 @@
 import pytest
 
 from blocker.sinks.facts import App, Bundle, Facts, Feed
+from blocker.sinks.rollouts import Rollout
 
 EVENT = {
     "event": "generation",
@@ -43,6 +44,17 @@ def test_an_event_tells_of_the_bundle_in_force() -> None:
     said = {"serial": 42, "created": 1, "expires": 300, "publisher": "P", "refused": {"key": 2}}
     assert after({}).bundle is None
     assert after({"bundle": said}).bundle == Bundle(42, 300, "P", {"key": 2})
+
+
+def test_an_event_tells_where_rollouts_stand() -> None:
+    said = {
+        "name": "trial", "about": "app tiktok", "stage": "percent", "words": "percent 10", "since": 5.0, "by": "ada",
+        "why": "why", "returned": False,
+    }  # fmt: skip
+    assert after({}).rollouts == ()
+    assert after({"rollouts": [said]}).rollouts == (
+        Rollout("trial", "app tiktok", "percent", "percent 10", 5.0, "ada", "why", returned=False),
+    )
 
 
 def test_a_success_replaces() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from blocker import names
 from blocker.config import Lists, Override
-from blocker.simulate.guard import guard
+from blocker.lists.guard import guard
 
 MUST = """must_resolve:
   - {value: pay.gov.example, why: taxes}
