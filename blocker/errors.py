@@ -51,12 +51,12 @@ class EvidenceError(BlockerError):
     """Evidence cannot be read, or a chain cannot be joined to what is there."""
 
 
-class RolloutError(BlockerError):
-    """A rollout cannot be moved, or where it was moved to cannot be written."""
-
-
 class ArtifactError(BlockerError):
     """A compiled index is damaged, of another version, or missing."""
+
+
+class CaptureError(BlockerError):
+    """Packets cannot be captured, or a file of them cannot be read."""
 
 
 class KernelError(BlockerError):

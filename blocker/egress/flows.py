@@ -44,7 +44,7 @@ class _Quic(NamedTuple):
     left: list[int]  # datagrams that are still looked at
 
 
-_State = int | Stream | _Quic | None  # the first sequence number; what has come so far; None: settled
+_State = int | Stream | _Quic  # the first sequence number; what has come so far; settled: less than zero
 
 
 class Flows:
@@ -76,8 +76,8 @@ class Flows:
 
     def _opened(self, packet: Packet) -> tuple[Sight, ...]:
         base = (packet.sequence + 1) % (1 << 32)
-        if packet.key in self._young and self._young[packet.key] == base:
-            return ()  # sent again
+        if self._young.get(packet.key) in (base, _settled(base)):
+            return ()  # sent again, or seen twice
         self._keep(packet.key, base)
         sights: tuple[Sight, ...] = (_sight(packet, OPENED),)
         if packet.payload:  # TCP Fast Open (RFC 7413)
@@ -89,7 +89,7 @@ class Flows:
         state = self._young.get(key, OTHER)
         if state is OTHER:
             state = self._old.get(key, OTHER)
-        if state is None:
+        if isinstance(state, int) and state < 0:
             return ()
         read = dns.read_stream if packet.port == DNS else first.read
         if state is OTHER:  # its beginning was before ours: only what looks like a beginning is taken for one
@@ -97,16 +97,16 @@ class Flows:
             if found is OTHER:
                 return ()
             if found is not MORE:
-                return (_sight(packet, OPENED), *self._settled(packet, found))
+                return (_sight(packet, OPENED), *self._settle(packet, found, packet.sequence))
             state = packet.sequence
         if isinstance(state, int):
             if state == packet.sequence and (found := read(packet.payload)) is not MORE:
-                return self._settled(packet, found)
+                return self._settle(packet, found, state)
             state = Stream(state)
         assert isinstance(state, Stream)
         self._keep(key, state, len(packet.payload))
         if state.feed(packet.sequence, packet.payload) and (found := read(bytes(state.data))) is not MORE:
-            return self._settled(packet, found)
+            return self._settle(packet, found, state.base)
         return ()
 
     # UDP.
@@ -122,7 +122,7 @@ class Flows:
         state = self._young.get(key, OTHER)
         if state is OTHER:
             state = self._old.get(key, OTHER)
-        if state is None or not (packet.port in DOT or quic.is_initial(packet.payload)):
+        if isinstance(state, int) or not (packet.port in DOT or quic.is_initial(packet.payload)):
             return ()
         sights: tuple[Sight, ...] = ()
         if not isinstance(state, _Quic):
@@ -131,9 +131,9 @@ class Flows:
         state.left[0] -= 1
         found = state.initials.feed(packet.payload)
         if isinstance(found, Hello):
-            return sights + self._settled(packet, found)
+            return sights + self._settle(packet, found)
         if state.left[0] <= 0:
-            return sights + self._settled(packet, OTHER)
+            return sights + self._settle(packet, OTHER)
         if sights and found is OTHER and packet.port not in DOT:
             return ()  # an Initial that does not decrypt with a client's keys is a server's
         self._keep(key, state, len(packet.payload))
@@ -141,8 +141,10 @@ class Flows:
 
     # The table.
 
-    def _settled(self, packet: Packet, found: Hello | Request | Record | Query | Unread) -> tuple[Sight, ...]:
-        self._keep(packet.key, None)
+    def _settle(
+        self, packet: Packet, found: Hello | Request | Record | Query | Unread, base: int = 0
+    ) -> tuple[Sight, ...]:
+        self._keep(packet.key, _settled(base))
         if isinstance(found, Unread) or (isinstance(found, Record) and found.from_server):
             self.kinds["other"] += 1
             return ()
@@ -164,6 +166,11 @@ class Flows:
 
 
 _KINDS: Final[dict[type, str]] = {Hello: "tls", Request: "http", Record: "mmtls", Query: "dns"}
+
+
+def _settled(base: int) -> int:
+    """Return the state of a settled connection: it still tells another that follows on the same ports."""
+    return -1 - base
 
 
 def _sight(packet: Packet, what: Opened | Hello | Request | Record | Query) -> Sight:

@@ -16,16 +16,16 @@ _WHOLE: Final = 1 << 32
 class Stream:
     """The beginning of a stream, whose first octet has the sequence number `base`."""
 
-    __slots__ = ("_ahead", "_base", "data")
+    __slots__ = ("_ahead", "base", "data")
 
     def __init__(self, base: int) -> None:
-        self._base = base
+        self.base = base
         self._ahead: dict[int, bytes] = {}
         self.data = bytearray()  # in order, without gap
 
     def feed(self, sequence: int, payload: bytes) -> bool:
         """Take a segment; return whether more octets are in order than before."""
-        at = (sequence - self._base) % _WHOLE
+        at = (sequence - self.base) % _WHOLE
         if at >= _HALF:  # before the beginning: a keep-alive, or a segment of another connection
             behind = _WHOLE - at
             at, payload = 0, payload[behind:]

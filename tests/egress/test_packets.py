@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting
-from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether
+from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q
 
 from blocker.egress import packets
-from tests.egress.wire import DEVICE, DEVICE_6, SERVER, SERVER_6, packed
+from tests.egress.wire import DEVICE, DEVICE_6, LINK, SERVER, SERVER_6, packed
 
 V4, V6 = IP(src=DEVICE, dst=SERVER), IPv6(src=DEVICE_6, dst=SERVER_6)
 SEGMENT = TCP(sport=40000, dport=443, flags="PA", seq=7) / b"hello"
@@ -16,17 +16,17 @@ DATAGRAM = UDP(sport=40000, dport=443) / b"hello"
 
 
 @pytest.mark.parametrize(("frame", "link"), [
-    (Ether() / V4 / SEGMENT, packets.ETHERNET),
-    (Ether() / V6 / SEGMENT, packets.ETHERNET),
-    (Ether() / Dot1Q(vlan=7) / V4 / SEGMENT, packets.ETHERNET),
-    (Ether() / Dot1AD(vlan=7) / Dot1Q(vlan=8) / V6 / SEGMENT, packets.ETHERNET),
+    (LINK / V4 / SEGMENT, packets.ETHERNET),
+    (LINK / V6 / SEGMENT, packets.ETHERNET),
+    (LINK / Dot1Q(vlan=7) / V4 / SEGMENT, packets.ETHERNET),
+    (LINK / Dot1AD(vlan=7) / Dot1Q(vlan=8) / V6 / SEGMENT, packets.ETHERNET),
     (CookedLinux(proto=0x0800) / V4 / SEGMENT, packets.COOKED),
     (CookedLinuxV2(proto=0x86DD) / V6 / SEGMENT, packets.COOKED_2),
     (V4 / SEGMENT, packets.RAW),
     (V6 / SEGMENT, packets.RAW),
-    (Ether() / V6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting() / IPv6ExtHdrDestOpt() / SEGMENT, packets.ETHERNET),
-    (Ether() / V6 / IPv6ExtHdrFragment(offset=0, m=1) / SEGMENT, packets.ETHERNET),
-    (Ether() / IP(src=DEVICE, dst=SERVER, options=b"\x01" * 4) / SEGMENT, packets.ETHERNET),
+    (LINK / V6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting() / IPv6ExtHdrDestOpt() / SEGMENT, packets.ETHERNET),
+    (LINK / V6 / IPv6ExtHdrFragment(offset=0, m=1) / SEGMENT, packets.ETHERNET),
+    (LINK / IP(src=DEVICE, dst=SERVER, options=b"\x01" * 4) / SEGMENT, packets.ETHERNET),
 ])  # fmt: skip
 def test_a_segment_is_read_whatever_is_around_it(frame, link):
     packet = packets.read(bytes(frame), link)
@@ -40,39 +40,39 @@ def test_a_segment_is_read_whatever_is_around_it(frame, link):
 
 @pytest.mark.parametrize("head", [V4, V6])
 def test_a_datagram(head):
-    packet = packets.read(bytes(Ether() / head / DATAGRAM))
+    packet = packets.read(bytes(LINK / head / DATAGRAM))
     assert (packet.protocol, packet.port, packet.payload) == (packets.UDP, 443, b"hello")
 
 
 def test_the_padding_of_short_frames_is_no_payload():
-    frame = bytes(Ether() / V4 / TCP(flags="A")) + bytes(6)
+    frame = bytes(LINK / V4 / TCP(flags="A")) + bytes(6)
     assert packets.read(frame).payload == b""
 
 
 def test_a_frame_that_was_cut_off_has_what_is_there():
-    assert packets.read(bytes(Ether() / V4 / SEGMENT)[:-2]).payload == b"hel"
+    assert packets.read(bytes(LINK / V4 / SEGMENT)[:-2]).payload == b"hel"
 
 
 def test_a_packet_that_the_card_is_to_cut_up_ends_with_its_frame():
-    frame = bytearray(bytes(Ether() / V4 / SEGMENT))
+    frame = bytearray(bytes(LINK / V4 / SEGMENT))
     frame[16:18] = b"\0\0"
     assert packets.read(bytes(frame)).payload == b"hello"
 
 
 def test_the_two_directions_of_a_connection_have_keys_of_their_own():
-    back = packets.read(bytes(Ether() / IP(src=SERVER, dst=DEVICE) / TCP(sport=443, dport=40000)))
-    assert packets.read(bytes(Ether() / V4 / SEGMENT)).key != back.key
+    back = packets.read(bytes(LINK / IP(src=SERVER, dst=DEVICE) / TCP(sport=443, dport=40000)))
+    assert packets.read(bytes(LINK / V4 / SEGMENT)).key != back.key
 
 
 @pytest.mark.parametrize("frame", [
-    Ether() / ARP(),
-    Ether() / V4 / ICMP(),
-    Ether() / IP(src=DEVICE, dst=SERVER, frag=5) / SEGMENT,
-    Ether() / V6 / IPv6ExtHdrFragment(offset=5) / SEGMENT,
-    Ether() / Dot1Q() / Dot1Q() / Dot1Q() / Dot1Q() / V4 / SEGMENT,
-    Ether() / V4 / TCP(dataofs=2),
+    LINK / ARP(),
+    LINK / V4 / ICMP(),
+    LINK / IP(src=DEVICE, dst=SERVER, frag=5) / SEGMENT,
+    LINK / V6 / IPv6ExtHdrFragment(offset=5) / SEGMENT,
+    LINK / Dot1Q() / Dot1Q() / Dot1Q() / Dot1Q() / V4 / SEGMENT,
+    LINK / V4 / TCP(dataofs=2),
     b"",
-    bytes(Ether() / V4 / SEGMENT)[:40],
+    bytes(LINK / V4 / SEGMENT)[:40],
 ])  # fmt: skip
 def test_what_is_passed_over(frame):
     assert packets.read(bytes(frame)) is None

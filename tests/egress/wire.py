@@ -8,6 +8,7 @@ from scapy.layers.l2 import Ether
 
 from blocker.egress import packets
 
+LINK = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")  # said, or scapy would ask the network for it
 DEVICE, SERVER = "192.0.2.9", "198.51.100.7"
 DEVICE_6, SERVER_6 = "2001:db8::9", "2001:db8:5::7"
 
@@ -24,7 +25,7 @@ class Connection:
     """A device's TCP connection: frames from it to a server."""
 
     def __init__(self, port=443, source=DEVICE, destination=SERVER, source_port=40000, start=1000):
-        self.head = Ether() / ip(source, destination)
+        self.head = LINK / ip(source, destination)
         self.ports = {"sport": source_port, "dport": port}
         self.start = start
 
@@ -38,7 +39,7 @@ class Connection:
 
 
 def datagram(payload, port=443, source=DEVICE, destination=SERVER, source_port=40000):
-    return bytes(Ether() / ip(source, destination) / UDP(sport=source_port, dport=port) / payload)
+    return bytes(LINK / ip(source, destination) / UDP(sport=source_port, dport=port) / payload)
 
 
 def read(frame):
