@@ -1,0 +1,107 @@
+"""Cuts connections that were found out: the end with CAP_NET_ADMIN of a socket whose other end reads packets.
+
+A shell around cut.py. All that has arrived goes into one transaction. Refuses what is no connection, and more than
+the kernel should be bothered with; what it is told can only close, never open.
+"""
+
+import errno
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from blocker.egress import cut, elements
+from blocker.egress.cut import Cut
+from blocker.egress.elements import Change
+from blocker.errors import KernelError
+
+_NETFILTER: Final = 12  # NETLINK_NETFILTER
+_LARGEST: Final = 64  # octets of a message; longer ones are none
+_AT_ONCE: Final = 256
+_SAY_EVERY: Final = 60.0  # seconds between two lines about the same trouble
+
+
+class Kernel(Protocol):
+    """What netlink.Netlink does."""
+
+    def apply(self, changes: Sequence[Change]) -> None: ...
+
+
+class Cutter:
+    """Takes what is to be cut from `asked`, a socket of packets, until its other end is closed."""
+
+    def __init__(self, asked: socket.socket, kernel: Kernel, say: Callable[[str], None]) -> None:
+        """`say` shows trouble to the operator. Raises KernelError without netfilter."""
+        self._asked = asked
+        self._kernel = kernel
+        self._say = say
+        self._say_at = 0.0
+        self._sequence = 0
+        self.cut = 0  # connections
+        try:
+            self._table = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+        except OSError as error:
+            raise KernelError(f"conntrack: {error.strerror}", error.errno or 0) from error
+        self._table.settimeout(1.0)
+        self._table.bind((0, 0))
+
+    def run(self) -> None:
+        """Cut until the other end is closed."""
+        while self.step():
+            pass
+
+    def step(self) -> bool:
+        """Wait for connections and cut them; return whether there may be more."""
+        wanted: list[Cut] = []
+        try:
+            message = self._asked.recv(_LARGEST)
+            if not message:
+                return False
+            while True:
+                if (found := cut.decode(message)) is not None:
+                    wanted.append(found)
+                if len(wanted) >= _AT_ONCE:
+                    break
+                message = self._asked.recv(_LARGEST, socket.MSG_DONTWAIT)
+                if not message:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError:
+            return False
+        self._cut(wanted)
+        return True
+
+    def close(self) -> None:
+        """Close what is ours."""
+        self._table.close()
+
+    def _cut(self, wanted: Sequence[Cut]) -> None:
+        if not wanted:
+            return
+        try:
+            self._kernel.apply([cut.change(each) for each in dict.fromkeys(wanted)])
+        except KernelError as error:
+            self._trouble(f"{len(wanted)} connections are not cut: {error}")
+            return
+        for each in wanted:
+            self._forget(each)
+            self.cut += 1
+
+    def _forget(self, each: Cut) -> None:
+        """Have the kernel look at the connection's next packet as at a new one's."""
+        self._sequence += 1
+        try:
+            self._table.send(cut.forget(each, self._sequence))
+            said = next(iter(elements.replies(self._table.recv(4096))), None)
+        except (OSError, KernelError) as error:
+            self._trouble(f"a connection goes on: conntrack: {error}")
+            return
+        if said is not None and said.error not in (0, errno.ENOENT):  # ENOENT: it has ended, or was never tracked
+            self._trouble(f"a connection goes on: conntrack: {KernelError(str(said.error), said.error)}")
+
+    def _trouble(self, text: str) -> None:
+        now = time.monotonic()
+        if now >= self._say_at:
+            self._say_at = now + _SAY_EVERY
+            self._say(text)
