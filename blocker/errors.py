@@ -51,6 +51,10 @@ class EvidenceError(BlockerError):
     """Evidence cannot be read, or a chain cannot be joined to what is there."""
 
 
+class RolloutError(BlockerError):
+    """A rollout cannot be moved, or where it was moved to cannot be written."""
+
+
 class ArtifactError(BlockerError):
     """A compiled index is damaged, of another version, or missing."""
 

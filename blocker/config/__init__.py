@@ -46,6 +46,7 @@ from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
 from blocker.config.section import Section
 from blocker.config.sinkhole import PageText, Sinkhole, SinkholeLimits, ends, strays
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
+from blocker.config.watching import Watching
 from blocker.config.whole import Config
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "Strategy",
     "Treatment",
     "Upstream",
+    "Watching",
     "account",
     "check_apps",
     "check_files",

@@ -1,33 +1,16 @@
 """The egress section: which devices' packets are governed, and how."""
 
-import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from blocker.config.gating import Gating
 from blocker.config.models import UNLISTED
 from blocker.config.section import Section
-from blocker.config.values import Endpoint, GroupName, Listening, Network, Where, mistakes
-
-_INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ, and what rules can quote
-
-
-def _interface(value: object) -> str:
-    """Return the name of a network interface. Raises ValueError."""
-    if not isinstance(value, str) or not _INTERFACE.fullmatch(value):
-        raise ValueError(f"{value!r} is not the name of a network interface; write eth0, lan.10 or br-lan")
-    return value
-
-
-def _off(value: object) -> object:
-    """Take a bare `off`, which YAML 1.1 reads as false, for what it was meant to be."""
-    return "off" if value is False else value
-
-
-Interface = Annotated[str, PlainValidator(_interface), WithJsonSchema({"type": "string", "format": "interface"})]
+from blocker.config.values import Endpoint, GroupName, Interface, Listening, Network, Where, mistakes, off
+from blocker.config.watching import Watching
 
 
 class EgressGroup(Section):
@@ -38,7 +21,7 @@ class EgressGroup(Section):
     quic: Literal["allow", "reject", "learned"] = "allow"
     """QUIC (UDP 443): `allow`; `reject`, so that clients fall back to TLS, whose server name stays readable; or allow
     it only to addresses that our DNS told that device (`learned`)."""
-    gate: Annotated[Literal["off", "audit", "enforce"], BeforeValidator(_off)] = "off"
+    gate: Annotated[Literal["off", "audit", "enforce"], BeforeValidator(off)] = "off"
     """Open connections only to addresses that our DNS told that device, and to `static`: `off`, only say in the log
     what would be refused (`audit`), or `enforce`."""
     static: tuple[Network, ...] = Field(default=(), max_length=10_000)
@@ -73,6 +56,8 @@ class Egress(Section):
     """The resolvers' own addresses that the `bypass` list knows, on the ports of TLS and QUIC."""
     gating: Gating = Gating()
     """How long, and for how much, the gate of a group stays open."""
+    watch: Watching = Watching()
+    """What is looked at on the wire; works without `enabled` too, on a mirror port for instance."""
     learned: bool = True
     """Find out by ourselves which addresses banned names have, and refuse those that only they have."""
     groups: tuple[EgressGroup, ...] = Field(default=(), max_length=1000)
@@ -84,7 +69,7 @@ class Egress(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if found := [*self._twice(), *self._resolvers(), *self._modes()]:
+        if found := [*self._twice(), *self._resolvers(), *self._modes(), *self._watching()]:
             raise mistakes(found)
         return self
 
@@ -103,6 +88,13 @@ class Egress(Section):
                 yield ("resolver", at), f"{end} is no place that a packet can be sent to; write an address and a port"
             if any(end.address.version == other.address.version for other in self.resolver[:at]):
                 yield ("resolver", at), f"there is one of IPv{end.address.version} already; remove one of the two"
+
+    def _watching(self) -> Iterator[tuple[Where, str]]:
+        if self.watch.enforce and not self.enabled:
+            yield ("watch", "enforce"), "what is found out is cut by rules in the kernel; set egress.enabled to true"
+        for at, name in enumerate(self.watch.interfaces):
+            if name in self.watch.interfaces[:at]:
+                yield ("watch", "interfaces", at), f"{name!r} is written twice; remove one"
 
     def _modes(self) -> Iterator[tuple[Where, str]]:
         if self.mode == "gateway":

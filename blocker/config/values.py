@@ -23,6 +23,7 @@ Where = tuple[str | int, ...]
 
 _SHORT_NAME: Final = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _CONTACT: Final = re.compile(r"mailto:[A-Za-z0-9.!#$&'*+/=?^_`{|}~%-]+@[A-Za-z0-9.-]+|tel:\+?[0-9][0-9().-]*")
+_INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ, and what rules can quote
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _WEB_PAGE: Final = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/?&=%+@:,-]*)?")
 _MAX_CONTACT: Final = 100  # characters
@@ -206,6 +207,18 @@ def mistakes(found: Sequence[tuple[Where, str]]) -> PydanticCustomError:
     return PydanticCustomError("mistakes", "inconsistent", {"found": tuple(found)})
 
 
+def interface(value: object) -> str:
+    """Return the name of a network interface. Raises ValueError."""
+    if not isinstance(value, str) or not _INTERFACE.fullmatch(value):
+        raise ValueError(f"{value!r} is not the name of a network interface; write eth0, lan.10 or br-lan")
+    return value
+
+
+def off(value: object) -> object:
+    """Take a bare `off`, which YAML 1.1 reads as false, for what it was meant to be."""
+    return "off" if value is False else value
+
+
 def _written(form: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "format": form})
 
@@ -227,6 +240,7 @@ Destination = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"anyOf": [{"enum": ["stdout", "off"]}, {"type": "string", "format": "path"}]}),
 ]
+Interface = Annotated[str, PlainValidator(interface), _written("interface")]
 AppId = Annotated[str, Field(pattern=_SHORT_NAME, json_schema_extra={"format": "app"})]
 Port = Annotated[int, Field(ge=1, le=65535)]
 GroupName = Annotated[str, Field(pattern=_SHORT_NAME)]

@@ -1,0 +1,199 @@
+"""`blocker egress watch`: what devices do on the wire, live or from a file, judged by the policy of their questions."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Final
+
+import click
+
+from blocker import config as configuration
+from blocker.bundle import current as bundles
+from blocker.cli import feeds
+from blocker.cli.options import config_option, json_option, lists_option, overrides
+from blocker.clients import Clients
+from blocker.config import Config
+from blocker.config.egress import governed
+from blocker.egress import attempt, cut, own, recorded
+from blocker.egress.answers import Answers
+from blocker.egress.findings import Setting
+from blocker.egress.live import Live
+from blocker.egress.observe import Finding, Observer
+from blocker.egress.packets import Packet
+from blocker.egress.ring import Ring, open_socket
+from blocker.errors import CaptureError, ConfigError
+from blocker.events import Basis, address_text
+from blocker.lists.opened import opened
+from blocker.serve import confine, helper
+from blocker.sinks import privacy
+
+_STEP: Final = 0.25  # seconds between looks at the clock
+Show = Callable[[Finding, float], None]
+
+
+@click.command("watch")
+@click.option("-i", "interfaces", multiple=True, metavar="IFACE", help="Look at this interface. Repeatable.")
+@click.option("-r", "file", type=click.File("rb"), metavar="PCAP", help="Read a file of packets: pcap or pcapng.")
+@click.option("--enforce", is_flag=True, help="Cut what is found out; `blocker egress apply` comes first.")
+@click.option("--resolver", "resolvers", multiple=True, metavar="ADDR", help="Devices may ask this one. Repeatable.")
+@click.option("--unresolved", is_flag=True, help="Note connections that no answer led to.")
+@click.option("--promiscuous/--no-promiscuous", default=True, help="See packets for other machines too.")
+@click.option("--user", default="nobody", metavar="NAME", help="Account to become before a packet is looked at.")
+@config_option
+@lists_option
+@json_option
+def watch(
+    interfaces: tuple[str, ...],
+    file: IO[bytes] | None,
+    enforce: bool,
+    resolvers: tuple[str, ...],
+    unresolved: bool,
+    promiscuous: bool,
+    user: str,
+    path: Path | None,
+    lists: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Show what devices do on the wire that their policy bans: server names in TLS and QUIC, hosts of HTTP, mmtls,
+    questions to other resolvers, banned addresses.
+
+    Privileges and files are given away before the first packet is looked at.
+    """
+    if bool(interfaces) is (file is not None):
+        raise click.UsageError("say where packets come from: -i IFACE, or -r PCAP")
+    if enforce and file is not None:
+        raise click.UsageError("what is in a file has passed: --enforce is for -i")
+    config = configuration.load(path, overrides(lists=lists))
+    with TemporaryDirectory(prefix="blocker-") as scratch:
+        index = opened(
+            bundles.in_force(config).lists, configuration.state_dir(config), Path(scratch), feeds.in_force(config)
+        )
+    if problems := configuration.check_apps(config, {app: info.switches for app, info in index.apps.items()}):
+        raise ConfigError(problems)
+    clients = Clients(config, index.apps)
+    answers = Answers() if unresolved else None
+    now = 0.0
+
+    def told(client: bytes, address: bytes) -> bool:
+        return answers is None or answers.knows(client, address, now)
+
+    known = frozenset(_resolvers(config, resolvers)) | (own.addresses() if interfaces else frozenset())
+    setting = Setting(index, known, told if unresolved else None)
+    observer = Observer(setting, clients.policy_for, _devices(config), enforce=enforce, answers=answers)
+    shown = Shown(config, as_json=as_json)
+    if file is not None:
+        if not known:
+            click.echo(
+                "blocker: no resolver is known, so every question counts as one to another: --resolver", err=True
+            )
+        recorded.prepare()
+        held = confine.confine(user, _readable(scratch))
+        shown.began(f"reading {file.name}", held)
+        packets = 0
+        for now, packet in recorded.read(file):
+            packets += 1
+            if packet is not None:
+                for found in observer.take(packet, now):
+                    shown.show(found, now)
+        shown.ended(packets, 0, observer)
+        return
+    cuts = helper.cutter() if enforce else None
+    sockets = [open_socket() for _ in interfaces]
+    held = confine.confine(user, _readable(scratch))
+    live = Live([Ring(*pair, promiscuous=promiscuous) for pair in zip(sockets, interfaces, strict=True)])
+    if live.missing:
+        raise CaptureError(f"{live.missing[0]}: no such interface; `ip link` shows them")
+    shown.began(f"watching {', '.join(interfaces)}", held)
+    for now, packet in _until_told(live):
+        for found in observer.take(packet, now):
+            if found.refused and cuts is not None:
+                _cut(cuts, found)
+            shown.show(found, time.time())
+    shown.ended(live.seen, live.lost, observer)
+
+
+class Shown:
+    """What a person or a program sees of findings."""
+
+    def __init__(self, config: Config, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._client = privacy.shown(config.log)
+        self._basis = Basis()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def began(self, what: str, held: list[str]) -> None:
+        """Say what is done, and by what."""
+        click.echo(f"blocker: {what}; held by {', '.join(held)}", err=True)
+
+    def show(self, found: Finding, when: float) -> None:
+        """Print a finding made at unix time `when`."""
+        rule = found.verdict.rule
+        assert rule is not None
+        self._counts[rule.app, str(found.verdict.trigger)] += 1
+        moment = f"{datetime.fromtimestamp(when, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+        flow = found.sight.flow
+        client = self._client(flow.client)
+        if self._as_json:
+            begin = f'{{"time":"{moment}","client":{json.dumps(client)},'.encode()
+            tail = attempt.tail(flow, found.group, found.verdict, self._basis, found.name)
+            sys.stdout.buffer.write(begin + tail + b"}\n")
+            sys.stdout.buffer.flush()
+            return
+        to = f"[{address_text(flow.destination)}]" if len(flow.destination) == 16 else address_text(flow.destination)
+        what = f"{found.verdict.trigger} {found.name}".rstrip()
+        how = "cut" if found.refused else "noted"
+        click.echo(f"{moment} {client} -> {to}:{flow.port}/{flow.transport} {what}: {rule.app} ({rule.source}), {how}")
+
+    def ended(self, packets: int, lost: int, observer: Observer) -> None:
+        """Say what it came to."""
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(observer.flows.kinds.items())) or "nothing"
+        click.echo(f"blocker: {packets} packets, {lost} lost; connections: {kinds}", err=True)
+        for (app, trigger), count in sorted(self._counts.items()):
+            click.echo(f"blocker:   {app} by {trigger}: {count}", err=True)
+
+
+def _until_told(live: Live) -> Iterator[tuple[float, Packet]]:
+    """Yield packets with monotonic times, until somebody wants us to end."""
+    stopped: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: stopped.append(number))
+    while not stopped:
+        for packet in live.packets(_STEP):
+            yield time.monotonic(), packet
+        live.look(time.monotonic())
+    live.look(float("inf"))
+
+
+def _cut(cuts: socket.socket, found: Finding) -> None:
+    flow = found.sight.flow
+    which = cut.of(flow.client, flow.destination, flow.transport, found.sight.source_port, flow.port)
+    try:
+        cuts.send(cut.encode(which), socket.MSG_DONTWAIT)
+    except OSError as error:
+        click.echo(f"blocker: a connection is not cut: {error}", err=True)
+
+
+def _resolvers(config: Config, given: tuple[str, ...]) -> Iterator[bytes]:
+    for text in given:
+        yield configuration.endpoint(text, 53).address.packed
+    for end in (*config.egress.resolver, *config.listen):
+        if not end.address.is_unspecified:
+            yield end.address.packed
+
+
+def _devices(config: Config) -> tuple[IPv4Network | IPv6Network, ...]:
+    return governed(config.egress, tuple(network for group in config.groups for network in group.clients))
+
+
+def _readable(scratch: str) -> list[Path]:
+    """Return what Python may still want to import."""
+    return [Path(scratch), *(Path(entry) for entry in sys.path if entry), Path(sys.prefix), Path(os.__file__).parent]
