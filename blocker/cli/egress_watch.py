@@ -1,7 +1,6 @@
 """`blocker egress watch`: what devices do on the wire, live or from a file, judged by the policy of their questions."""
 
 import json
-import os
 import signal
 import socket
 import sys
@@ -9,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Final
@@ -22,7 +20,6 @@ from blocker.cli import feeds
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.clients import Clients
 from blocker.config import Config
-from blocker.config.egress import governed
 from blocker.egress import attempt, cut, own, recorded
 from blocker.egress.answers import Answers
 from blocker.egress.findings import Setting
@@ -33,7 +30,7 @@ from blocker.egress.ring import Ring, open_socket
 from blocker.errors import CaptureError, ConfigError
 from blocker.events import Basis, address_text
 from blocker.lists.opened import opened
-from blocker.serve import confine, helper
+from blocker.serve import confine, helper, observer
 from blocker.sinks import privacy
 
 _STEP: Final = 0.25  # seconds between looks at the clock
@@ -86,9 +83,9 @@ def watch(
     def told(client: bytes, address: bytes) -> bool:
         return answers is None or answers.knows(client, address, now)
 
-    known = frozenset(_resolvers(config, resolvers)) | (own.addresses() if interfaces else frozenset())
-    setting = Setting(index, known, told if unresolved else None)
-    observer = Observer(setting, clients.policy_for, _devices(config), enforce=enforce, answers=answers)
+    known = observer.resolvers(config, resolvers) | (own.addresses() if interfaces else frozenset())
+    setting = Setting(index, known, told if unresolved else None, references=observer.references(index))
+    watched = Observer(setting, clients.policy_for, observer.devices(config), enforce=enforce, answers=answers)
     shown = Shown(config, as_json=as_json)
     if file is not None:
         if not known:
@@ -96,29 +93,29 @@ def watch(
                 "blocker: no resolver is known, so every question counts as one to another: --resolver", err=True
             )
         recorded.prepare()
-        held = confine.confine(user, _readable(scratch))
+        held = confine.confine(user, [Path(scratch), *observer.readable(configuration.state_dir(config))])
         shown.began(f"reading {file.name}", held)
         packets = 0
         for now, packet in recorded.read(file):
             packets += 1
             if packet is not None:
-                for found in observer.take(packet, now):
+                for found in watched.take(packet, now):
                     shown.show(found, now)
-        shown.ended(packets, 0, observer)
+        shown.ended(packets, 0, watched)
         return
     cuts = helper.cutter() if enforce else None
     sockets = [open_socket() for _ in interfaces]
-    held = confine.confine(user, _readable(scratch))
+    held = confine.confine(user, [Path(scratch), *observer.readable(configuration.state_dir(config))])
     live = Live([Ring(*pair, promiscuous=promiscuous) for pair in zip(sockets, interfaces, strict=True)])
     if live.missing:
         raise CaptureError(f"{live.missing[0]}: no such interface; `ip link` shows them")
     shown.began(f"watching {', '.join(interfaces)}", held)
     for now, packet in _until_told(live):
-        for found in observer.take(packet, now):
+        for found in watched.take(packet, now):
             if found.refused and cuts is not None:
                 _cut(cuts, found)
             shown.show(found, time.time())
-    shown.ended(live.seen, live.lost, observer)
+    shown.ended(live.seen, live.lost, watched)
 
 
 class Shown:
@@ -153,9 +150,9 @@ class Shown:
         how = "cut" if found.refused else "noted"
         click.echo(f"{moment} {client} -> {to}:{flow.port}/{flow.transport} {what}: {rule.app} ({rule.source}), {how}")
 
-    def ended(self, packets: int, lost: int, observer: Observer) -> None:
+    def ended(self, packets: int, lost: int, watched: Observer) -> None:
         """Say what it came to."""
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(observer.flows.kinds.items())) or "nothing"
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(watched.flows.kinds.items())) or "nothing"
         click.echo(f"blocker: {packets} packets, {lost} lost; connections: {kinds}", err=True)
         for (app, trigger), count in sorted(self._counts.items()):
             click.echo(f"blocker:   {app} by {trigger}: {count}", err=True)
@@ -180,20 +177,3 @@ def _cut(cuts: socket.socket, found: Finding) -> None:
         cuts.send(cut.encode(which), socket.MSG_DONTWAIT)
     except OSError as error:
         click.echo(f"blocker: a connection is not cut: {error}", err=True)
-
-
-def _resolvers(config: Config, given: tuple[str, ...]) -> Iterator[bytes]:
-    for text in given:
-        yield configuration.endpoint(text, 53).address.packed
-    for end in (*config.egress.resolver, *config.listen):
-        if not end.address.is_unspecified:
-            yield end.address.packed
-
-
-def _devices(config: Config) -> tuple[IPv4Network | IPv6Network, ...]:
-    return governed(config.egress, tuple(network for group in config.groups for network in group.clients))
-
-
-def _readable(scratch: str) -> list[Path]:
-    """Return what Python may still want to import."""
-    return [Path(scratch), *(Path(entry) for entry in sys.path if entry), Path(sys.prefix), Path(os.__file__).parent]

@@ -8,8 +8,8 @@
 Names and addresses go through the policy of the DNS half; here is only what DNS has no word for.
 """
 
-from collections.abc import Callable, Container
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from blocker import events
@@ -40,6 +40,7 @@ class Setting:
     resolvers: Container[bytes]  # addresses, 4 or 16 octets, that devices may ask
     told: Callable[[bytes, bytes], bool] | None = None  # was this device told this address? None: nobody knows
     kernel: bool = False  # rules in the kernel judge connections before they say anything: only what they say is left
+    references: Mapping[str, str] = field(default_factory=dict)  # app: the decision that it is banned by
 
 
 def judge(policy: Policy, setting: Setting, sight: Sight) -> tuple[Verdict, Name | None]:
@@ -52,11 +53,11 @@ def judge(policy: Policy, setting: Setting, sight: Sight) -> tuple[Verdict, Name
         trigger = Trigger.SNI if sight.flow.transport == "tcp" else Trigger.QUIC_SNI
         return _named(policy, setting, what.name, trigger), what.name
     if isinstance(what, Request):
-        if mmtls.is_carried_by(what) and (verdict := _built_in(policy, MMTLS, Trigger.MMTLS)).rule is not None:
+        if mmtls.is_carried_by(what) and (verdict := _built_in(policy, setting, MMTLS, Trigger.MMTLS)).rule is not None:
             return verdict, what.host
         return _named(policy, setting, what.host, Trigger.HTTP_HOST), what.host
     if isinstance(what, Record):
-        return _built_in(policy, MMTLS, Trigger.MMTLS), None
+        return _built_in(policy, setting, MMTLS, Trigger.MMTLS), None
     if isinstance(what, Query):
         return _asked(policy, setting, sight, what), what.qname
     return _opened(policy, setting, sight), None
@@ -81,7 +82,7 @@ def _asked(policy: Policy, setting: Setting, sight: Sight, query: Query) -> Verd
     if setting.kernel or sight.flow.destination in setting.resolvers:
         return PASSTHRU
     verdict = _named(policy, setting, query.qname, Trigger.FOREIGN_DNS)
-    return verdict if verdict.rule is not None else _built_in(policy, attempt.FOREIGN_DNS, Trigger.FOREIGN_DNS)
+    return verdict if verdict.rule is not None else _built_in(policy, setting, attempt.FOREIGN_DNS, Trigger.FOREIGN_DNS)
 
 
 def _opened(policy: Policy, setting: Setting, sight: Sight) -> Verdict:
@@ -92,13 +93,16 @@ def _opened(policy: Policy, setting: Setting, sight: Sight) -> Verdict:
     if events.is_attempt(verdict):
         return verdict
     if port in DOT:
-        return _built_in(policy, attempt.FOREIGN_DNS, Trigger.FOREIGN_DNS)
+        return _built_in(policy, setting, attempt.FOREIGN_DNS, Trigger.FOREIGN_DNS)
     if setting.told is None or port == DNS or is_private(destination) or setting.told(client, destination):
         return PASSTHRU
     return attempt.refused(Trigger.UNRESOLVED, attempt.UNRESOLVED, monitored=True)  # to refuse is the gate's
 
 
-def _built_in(policy: Policy, rule: Rule, trigger: Trigger) -> Verdict:
+def _built_in(policy: Policy, setting: Setting, rule: Rule, trigger: Trigger) -> Verdict:
     """Return the verdict on what no list holds but an app does, as the device's group treats that app."""
     treatment = policy.apps.get(rule.app)
-    return PASSTHRU if treatment is None else attempt.refused(trigger, rule, monitored=treatment.monitored)
+    if treatment is None:
+        return PASSTHRU
+    grounded = replace(rule, reference=setting.references.get(rule.app, ""))
+    return attempt.refused(trigger, grounded, monitored=treatment.monitored)

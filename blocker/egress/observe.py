@@ -50,26 +50,24 @@ class Observer:
         Without `enforce` everything is only noted. `answers` are filled from what resolvers of ours are seen to say.
         """
         self.flows = Flows()
-        self._answers = answers
-        self._enforce = enforce
-        self.adopt(setting, policy_for, devices)
+        self.adopt(setting, policy_for, devices, enforce=enforce, answers=answers)
 
     def adopt(
         self,
         setting: Setting,
         policy_for: Callable[[bytes], Policy],
-        devices: Sequence[IPv4Network | IPv6Network],
+        devices: Sequence[IPv4Network | IPv6Network] = (),
         *,
-        enforce: bool | None = None,
+        enforce: bool = False,
+        answers: Answers | None = None,
     ) -> None:
         """Go on with other lists and policies; connections under way are not forgotten."""
         self._setting = setting
         self._policy_for = policy_for
-        self._devices = [
-            (net.network_address.packed, net.broadcast_address.packed) for net in devices
-        ]  # packed: of one size, they compare as numbers do
-        if enforce is not None:
-            self._enforce = enforce
+        # Addresses of one size compare as numbers do.
+        self._devices = [(net.network_address.packed, net.broadcast_address.packed) for net in devices]
+        self._enforce = enforce
+        self._answers = answers
         self._policies: dict[bytes, Policy | None] = {}
 
     def take(self, packet: Packet, now: float) -> list[Finding]:

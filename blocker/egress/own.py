@@ -5,10 +5,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+NET: Final = Path("/proc/self/net")
 _LOCAL: Final = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
 
 
-def addresses(net: Path = Path("/proc/self/net")) -> frozenset[bytes]:
+def addresses(net: Path = NET) -> frozenset[bytes]:
     """Return them, 4 or 16 octets each; nothing where there is no /proc."""
     found: set[bytes] = set()
     try:

@@ -19,8 +19,13 @@ def companions(config: Config) -> list[Companion]:
         found.append(_zones(config))
     if config.sinkhole.serve:
         found.append(_sinkhole(config))
+    cuts: tuple[socket.socket, socket.socket] | None = None
     if config.egress.enabled:
-        found.append(_egress(config))
+        if config.egress.watch.interfaces:
+            cuts = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        found.append(_egress(config, cuts[0] if cuts else None))
+    if config.egress.watch.interfaces:
+        found.append(_watch(config, cuts[1] if cuts else None))
     return found
 
 
@@ -59,8 +64,11 @@ def _sinkhole(config: Config) -> Companion:
     return Companion("sinkhole", main, (*heard, *reset), region=region)
 
 
-def _egress(config: Config) -> Companion:
-    """Return the companion that changes the kernel's rules, and keeps the privilege to do so."""
+def _egress(config: Config, cuts: socket.socket | None) -> Companion:
+    """Return the companion that changes the kernel's rules, and keeps the privilege to do so.
+
+    On `cuts` come connections that were found out.
+    """
     if missing := capabilities.EGRESS - capabilities.held():
         named = ", ".join(f"CAP_{capability.name}" for capability in sorted(missing))
         raise BlockerError(
@@ -75,7 +83,25 @@ def _egress(config: Config) -> Companion:
         from blocker.serve import egress  # there alone
 
         return keeper.run(
-            "egress", config.process, region, supervisor, lambda: egress.run(config, channel, asked, region)
+            "egress", config.process, region, supervisor, lambda: egress.run(config, channel, asked, region, cuts)
         )
 
-    return Companion("egress", main, (asked,), region=region, early=True)
+    return Companion("egress", main, (asked, *([cuts] if cuts else [])), region=region, early=True)
+
+
+def _watch(config: Config, cuts: socket.socket | None) -> Companion:
+    """Return the companion that looks at packets, with its sockets opened: it has no privilege to do so itself.
+
+    The sockets stay with the supervisor, so that one that dies is replaced. On `cuts` go connections to be cut.
+    """
+    from blocker.egress.ring import open_socket  # there alone
+
+    region = Region()
+    captures = [open_socket() for _ in config.egress.watch.interfaces]
+
+    def main(channel: socket.socket) -> int:
+        from blocker.serve import observer  # there alone
+
+        return observer.run(config, channel, captures, cuts, region)
+
+    return Companion("watch", main, (*captures, *([cuts] if cuts else [])), region=region)

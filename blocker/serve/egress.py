@@ -14,6 +14,7 @@ from typing import Final
 import setproctitle
 
 from blocker.config import Config
+from blocker.egress.cutter import Cutter
 from blocker.egress.gatekeeper import Gatekeeper
 from blocker.egress.netlink import Netlink
 from blocker.egress.rtnetlink import Rtnetlink
@@ -25,14 +26,20 @@ from blocker.sinks.region import Region
 _BEAT: Final = 1.0  # seconds between signs of life
 
 
-def run(config: Config, supervisor: socket.socket, asked: socket.socket, region: Region) -> int:
+def run(
+    config: Config, supervisor: socket.socket, asked: socket.socket, region: Region, cuts: socket.socket | None = None
+) -> int:
     """Be the egress process: the body of a forked child. Returns its exit status.
 
-    `asked` is the listening socket (packets) at which workers ask for changes of sets.
+    `asked` is the listening socket (packets) at which workers ask for changes of sets; on `cuts` come connections that
+    were found out.
     """
     setproctitle.setproctitle("blocker: egress")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if cuts is not None:
+        cutter = Cutter(cuts, Netlink(), oplog.get("egress").error)
+        threading.Thread(target=cutter.run, name="cutter", daemon=True).start()
     return Egress(config, Link(supervisor), asked, region).serve()
 
 

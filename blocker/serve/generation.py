@@ -10,6 +10,8 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +37,9 @@ from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
 _KEPT: Final = 2  # generations and indexes kept on disk beside the current one
 _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
 _AT_START: Final = ("listen", "metrics", "log", "evidence", "process")  # bound, opened or forked before we serve ...
-_PARTS: Final = (("lists", "watch"), ("rpz", "listen"), ("egress", "enabled"))  # ... and so are these keys of sections
+_PARTS: Final = (  # ... and so are these keys of sections
+    "lists.watch", "rpz.listen", "egress.enabled", "egress.watch.interfaces", "egress.watch.promiscuous",
+)  # fmt: skip
 _NOT_POLICY: Final = (
     "bundles",
     "listen",
@@ -122,7 +126,7 @@ def wording(config: Config) -> Wording:
 def at_start(config: Config) -> dict[str, str]:
     """Return what of `config` counts only when the whole starts: keys, each with a digest of its value."""
     said = config.model_dump(mode="json")
-    values = {key: said[key] for key in _AT_START} | {f"{section}.{key}": said[section][key] for section, key in _PARTS}
+    values = {path: reduce(getitem, path.split("."), said) for path in (*_AT_START, *_PARTS)}
     return {
         key: hashlib.blake2b(json.dumps(value).encode(), digest_size=8).hexdigest() for key, value in values.items()
     }

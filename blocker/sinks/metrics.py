@@ -23,7 +23,7 @@ from prometheus_client.core import (
 import blocker
 from blocker import events
 from blocker.events import ENDINGS, Labels
-from blocker.sinks import candidates, companions, feeds, gate, rollouts, sinkhole, upstreams, workers, zones
+from blocker.sinks import candidates, capture, companions, feeds, gate, rollouts, sinkhole, upstreams, workers, zones
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
 from blocker.sinks.rollouts import Counts
@@ -93,6 +93,7 @@ class Collector:
         yield from companions.collect(self._beside, self._clock())
         yield from gate.collect(self._regions, self._beside)
         yield from sinkhole.collect(self._beside)
+        yield from capture.collect(self._beside)
         yield from upstreams.collect(self._regions)
         facts = self._facts()
         if facts.generation:

@@ -35,7 +35,7 @@ def exposed() -> dict[str, set[str]]:
     )
     found = {}
     for family in Collector(
-        [region], lambda: facts, lambda: 0, beside={"egress": Region(), "sinkhole": Region()}
+        [region], lambda: facts, lambda: 0, beside={"egress": Region(), "sinkhole": Region(), "watch": Region()}
     ).collect():
         labels = set(family._labelnames) | _EXTRA.get(family.type, set())  # type: ignore[attr-defined]
         for suffix in _SUFFIXES[family.type]:

@@ -22,7 +22,7 @@ SINKHOLE = Treatment(Action.SINKHOLE)
 STAFF = Policy("staff", dict.fromkeys(("tiktok", "wechat", "bypass", "special"), SINKHOLE))
 LAB = Policy("lab", {"tiktok": Treatment(Action.SINKHOLE, monitored=True), "wechat": SINKHOLE})
 OURS = packed("192.0.2.1")
-SETTING = Setting(RULES, {OURS})
+SETTING = Setting(RULES, {OURS}, references={"wechat": "ca-1"})
 
 
 def sight(what, to=SERVER, port=443, transport="tcp"):
@@ -95,6 +95,11 @@ def test_a_group_that_is_only_watched(seen, trigger):
     verdict, _ = findings.judge(policy, SETTING, seen)
     assert (verdict.action, verdict.trigger) == (Action.PASSTHRU, trigger)
     assert verdict.monitored is (trigger is not Trigger.NONE)
+
+
+def test_what_no_list_holds_rests_on_the_decision_of_its_app():
+    verdict, _ = findings.judge(STAFF, SETTING, sight(CLIENT_RECORD))
+    assert (verdict.rule.source, verdict.rule.reference) == ("built-in", "ca-1")
 
 
 def test_mmtls_to_a_banned_host_in_a_group_that_allows_wechat():

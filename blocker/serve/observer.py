@@ -1,0 +1,219 @@
+"""The process that looks at packets for a living, and holds no privilege: its sockets were opened by the supervisor.
+
+    capture -> observer -> findings -> journal -> attempt log, metrics
+                                    -> cuts -> egress process (the one that may change the kernel's rules)
+
+Started by the supervisor by fork. DNS goes on without it; what it misses meanwhile is counted as lost by the kernel.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Final
+
+import setproctitle
+
+from blocker import config as configuration
+from blocker.config import Config
+from blocker.config.egress import governed
+from blocker.egress import attempt, cut, own
+from blocker.egress.answers import Answers
+from blocker.egress.findings import Setting
+from blocker.egress.live import Live
+from blocker.egress.observe import Finding, Observer
+from blocker.egress.ring import Ring
+from blocker.errors import BlockerError
+from blocker.lists.index import Index
+from blocker.serve import confine
+from blocker.serve.generation import Generation
+from blocker.serve.link import Link
+from blocker.sinks import capture, companions, oplog
+from blocker.sinks.capture import Seen
+from blocker.sinks.region import Region, Word
+
+_STEP: Final = 0.25  # seconds between looks at what else there is to do
+_BEAT: Final = 1.0  # seconds between signs of life
+_FIRST: Final = 30.0  # seconds until the supervisor has said what is in force
+
+
+def run(
+    config: Config,
+    supervisor: socket.socket,
+    sockets: Sequence[socket.socket],
+    cuts: socket.socket | None,
+    region: Region,
+) -> int:
+    """Be the process that looks at packets: the body of a forked child. Returns its exit status.
+
+    `sockets` are for the interfaces of `config`, one each; `cuts` leads to who may cut connections.
+    """
+    setproctitle.setproctitle("blocker: watch")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
+    watching = config.egress.watch
+    log = oplog.get("watch")
+    news = News(Link(supervisor))
+    news.start()
+    held = confine.confine("", readable(configuration.state_dir(config)))
+    pairs = zip(sockets, watching.interfaces, strict=True)
+    live = Live([Ring(*pair, promiscuous=watching.promiscuous) for pair in pairs])
+    log.info("looking at packets", interfaces=", ".join(watching.interfaces), held=", ".join(held))
+    generation = news.first(_FIRST)
+    if generation is None:
+        return 0 if news.stopped else 1
+    return Watch(live, cuts, region, news, generation).serve()
+
+
+def readable(state: Path) -> list[Path]:
+    """Return what this process still has to read: lists, its addresses, and what Python may want to import."""
+    return [state, own.NET, *(Path(entry) for entry in sys.path if entry), Path(sys.prefix), Path(os.__file__).parent]
+
+
+def resolvers(config: Config, more: Iterable[str] = ()) -> frozenset[bytes]:
+    """Return the addresses that devices may ask: ours as configured, and `more` as people write them."""
+    given = (configuration.endpoint(text, 53) for text in more)
+    ends = (*given, *config.egress.resolver, *config.listen)
+    return frozenset(end.address.packed for end in ends if not end.address.is_unspecified)
+
+
+def references(index: Index) -> dict[str, str]:
+    """Return the decision that each app is banned by."""
+    return {app: info.reference for app, info in index.apps.items()}
+
+
+def devices(config: Config) -> Sequence[IPv4Network | IPv6Network]:
+    """Return the networks whose packets are looked at; none: everybody's."""
+    return governed(config.egress, tuple(network for group in config.groups for network in group.clients))
+
+
+class News:
+    """What the supervisor says, heard by a thread of its own: the capture does not wait for it."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._log = oplog.get("watch")
+        self._heard = threading.Event()
+        self._newest: Generation | None = None
+        self.stopped = False
+
+    def start(self) -> None:
+        """Start to listen."""
+        threading.Thread(target=self._listen, name="news", daemon=True).start()
+        self._link.inquire()
+
+    def first(self, seconds: float) -> Generation | None:
+        """Return what is in force, having waited for it; None: there is nothing to do, or nobody said it."""
+        self._heard.wait(seconds)
+        return self.taken()
+
+    def taken(self) -> Generation | None:
+        """Return what has come into force since the last time, if anything has."""
+        newest, self._newest = self._newest, None
+        return newest
+
+    def _listen(self) -> None:
+        for event in self._link.events():
+            if event["event"] == "stop":
+                break
+            if event["event"] == "generation":
+                try:
+                    self._newest = Generation.open(str(event["path"]))
+                except BlockerError as error:
+                    self._log.error("packets are judged by the former lists", why=str(error))
+                self._heard.set()
+        self.stopped = True
+        self._heard.set()
+
+
+class Watch:
+    """Everything that this process does, tied together."""
+
+    def __init__(
+        self, live: Live, cuts: socket.socket | None, region: Region, news: News, generation: Generation
+    ) -> None:
+        self._live = live
+        self._cuts = cuts
+        self._region = region
+        self._news = news
+        self._log = oplog.get("watch")
+        self._counted = (0, 0, 0)
+        self._answers: Answers | None = None
+        self._now = time.monotonic()
+        self._missing: list[str] = []
+        self._generation = generation
+        self._observer = Observer(self._setting(generation), generation.clients.policy_for)
+        self._adopt(generation)
+
+    def serve(self) -> int:
+        """Look at packets until the supervisor says stop, or is gone."""
+        companions.begin(self._region)
+        beat_at = 0.0
+        while not self._news.stopped:
+            for packet in self._live.packets(_STEP):
+                self._now = time.monotonic()
+                for found in self._observer.take(packet, self._now):
+                    self._found(found)
+            now = self._now = time.monotonic()
+            if (generation := self._news.taken()) is not None:
+                self._adopt(generation)
+            if now >= beat_at:
+                beat_at = now + _BEAT
+                self._tell(now)
+        self._tell(float("inf"))
+        return 0
+
+    def _found(self, found: Finding) -> None:
+        """Cut it, then write it down: a connection must not go on for the time that a log takes."""
+        if found.refused and self._cuts is not None:
+            flow = found.sight.flow
+            which = cut.of(flow.client, flow.destination, flow.transport, found.sight.source_port, flow.port)
+            try:
+                self._cuts.send(cut.encode(which), socket.MSG_DONTWAIT)
+            except OSError:
+                self._region.words[Seen.UNCUT] += 1
+        basis = self._generation.basis
+        attempt.record(self._region, found.sight.flow, found.group, found.verdict, basis, found.name)
+
+    def _adopt(self, generation: Generation) -> None:
+        """Judge by another generation from now on."""
+        self._generation = generation
+        watching = generation.config.egress.watch
+        self._answers = (self._answers or Answers()) if watching.unresolved != "off" else None
+        self._observer.adopt(
+            self._setting(generation),
+            generation.clients.policy_for,
+            devices(generation.config),
+            enforce=watching.enforce and self._cuts is not None,
+            answers=self._answers,
+        )
+        self._region.words[Word.GENERATION] = generation.number
+
+    def _setting(self, generation: Generation) -> Setting:
+        config = generation.config
+        told = self._told if self._answers is not None else None
+        known = resolvers(config) | own.addresses()
+        return Setting(generation.index, known, told, config.egress.enabled, references(generation.index))
+
+    def _told(self, client: bytes, address: bytes) -> bool:
+        return self._answers is None or self._answers.knows(client, address, self._now)
+
+    def _tell(self, now: float) -> None:
+        """Show a sign of life, and what was seen."""
+        live, flows = self._live, self._observer.flows
+        live.look(now)
+        packets, lost, early = (
+            new - old for new, old in zip((live.seen, live.lost, flows.early), self._counted, strict=True)
+        )
+        self._counted = live.seen, live.lost, flows.early
+        missing = live.missing
+        capture.count(self._region, flows.kinds, packets=packets, lost=lost, early=early, missing=len(missing))
+        if missing != self._missing:
+            self._missing = missing
+            if missing:
+                self._log.warning("interfaces are not there", interfaces=", ".join(missing))
+        companions.beat(self._region)
