@@ -61,8 +61,8 @@ class Exchange:  # written out: the generated __init__ would stay uncompiled
     """One query and its answer. `answer` None and not `wanted`: silence is the answer."""
 
     __slots__ = (
-        "answer", "client", "decided_by", "given", "noted", "peer", "policy", "query", "refresh", "stale", "started",
-        "told", "transport", "ttl", "wanted",
+        "answer", "client", "decided_by", "fresh", "given", "noted", "peer", "policy", "query", "refresh", "stale",
+        "started", "told", "transport", "ttl", "wanted",
     )  # fmt: skip
 
     def __init__(self, policy: Policy, client: bytes, transport: Transport, started: float, peer: Any = None) -> None:  # noqa: ANN401 (not ours to look at)
@@ -75,9 +75,10 @@ class Exchange:  # written out: the generated __init__ would stay uncompiled
         self.answer: bytes | None = None
         self.wanted: bool = False  # upstream must be asked
         self.refresh: bool = False  # answered, but upstream should be asked anew in the background
-        self.noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name
+        self.noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name, or why it is blocked
         self.decided_by: Any = None  # the index that decide() looked into
         self.stale: Entry | None = None  # to be given if the upstreams fail
+        self.fresh: Response | None = None  # what is told, if it names hosts and nobody has inspected it before
         # Behind the gate: the addresses in the answer, which must not leave before the kernel lets the client there ...
         self.told: tuple[bytes, ...] = ()
         self.ttl: int = 0  # ... the seconds it may use them ...
@@ -268,6 +269,7 @@ class Line:
         """Answer as the verdict says, and remember the answer where it depends on the query alone."""
         rcode: int | None = None
         addresses: Sequence[bytes] = ()
+        exchange.noted = verdict
         if verdict.action is not Action.DROP:
             addresses = answer.addresses(query, verdict, self.wording)
             exchange.answer = answer.blocked(query, verdict, self.wording, _limit(exchange, query))
@@ -296,6 +298,7 @@ class Line:
                 verdict = weightier(verdict, found)
             elif entry is not None:
                 entry.passed = policy
+            exchange.fresh = response
         if response.has_ech and policy.strip_ech:
             response = without_ech(response, query.packet[HEADER_SIZE : query.question_end], query.qtype)
         limit = _limit(exchange, query)
@@ -312,10 +315,8 @@ class Line:
         exchange.answer = said
         if policy.gate is not UNGATED and response.addresses and not said[2] << 8 & TC:
             exchange.told = response.addresses
-            if ending == events.STALE:
-                exchange.ttl = self.wording.stale_ttl
-            else:
-                exchange.ttl = entry.expires - second if entry else lifetime(response, self._cache.limits)
+            left = entry.expires - second if entry is not None else lifetime(response, self._cache.limits)
+            exchange.ttl = self.wording.stale_ttl if ending == events.STALE else left
         ended = self._record(exchange, query, response.rcode, ending, verdict, now, response.addresses)
         if ending == events.CACHE and entry is not None and exchange.transport == UDP:
             self._remember(exchange, query, ended, response, entry, second)

@@ -19,8 +19,8 @@ CORE = {
     "egress.cut", "egress.filter", "egress.observe", "egress.stream",
     "candidates.brand", "candidates.company", "candidates.finding", "candidates.memory", "candidates.seen",
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
-    "egress.attempt", "egress.book", "egress.elements", "egress.framing", "egress.memo", "egress.neighbours",
-    "egress.sets", "egress.talk",
+    "egress.attempt", "egress.book", "egress.elements", "egress.framing", "egress.learning", "egress.memo",
+    "egress.neighbours", "egress.questions", "egress.sets", "egress.talk",
     "sinkhole", "sinkhole.attempts", "sinkhole.language", "sinkhole.limits", "sinkhole.markup", "sinkhole.page",
     "sinkhole.reply", "sinkhole.style", "sinkhole.visit", "sinkhole.wording",
 }  # fmt: skip
@@ -81,11 +81,14 @@ MAY_IMPORT = {
     "egress.neighbours": {"errors", "egress.framing"},
     "egress.rtnetlink": {"errors", "egress.neighbours"},
     "egress.book": set(),
+    "egress.learning": {"names", "policy"},
+    "egress.questions": {"names", "wire"},
+    "egress.known": {"clients", "config", "lists", "names", "policy", "egress.attempt"},
     "egress.memo": set(),
-    "egress.talk": {"errors"},
+    "egress.talk": {"errors", "names", "wire"},
     "egress.gatekeeper": {
         "config", "errors", "sinks.oplog", "sinks.region",
-        "egress.book", "egress.elements", "egress.neighbours", "egress.sets", "egress.talk",
+        "egress.book", "egress.elements", "egress.neighbours", "egress.questions", "egress.sets", "egress.talk",
     },
     "egress.sets": set(),
     "sinkhole": {
@@ -101,7 +104,8 @@ WITHOUT_TEST = {
     "cli/replaying": "tests/cli/test_simulate.py",
     **dict.fromkeys(
         (
-            "config/apps", "config/bundles", "config/evidence", "config/gating", "config/load",
+            "config/apps", "config/bundles", "config/evidence", "config/gating",
+            "config/learning", "config/load",
             "config/models", "config/origin", "config/overrides", "config/places",
             "config/apps", "config/bundles", "config/candidates", "config/evidence", "config/load", "config/models",
             "config/origin", "config/overrides", "config/places",

@@ -11,6 +11,7 @@ from blocker.config.egress import Egress, EgressGroup, governed, redirected
 from blocker.config.evidence import Evidence
 from blocker.config.feeds import Feed, Fetch
 from blocker.config.gating import Gating
+from blocker.config.learning import Learning
 from blocker.config.load import load, parse
 from blocker.config.models import (
     UNLISTED,
@@ -67,6 +68,7 @@ __all__ = [
     "Forward",
     "Gating",
     "Group",
+    "Learning",
     "Limits",
     "Lists",
     "Log",

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from blocker.config.gating import Gating
+from blocker.config.learning import Learning
 from blocker.config.models import UNLISTED
 from blocker.config.section import Section
 from blocker.config.values import Endpoint, GroupName, Interface, Listening, Network, Where, mistakes, off
@@ -60,6 +61,8 @@ class Egress(Section):
     """What is looked at on the wire; works without `enabled` too, on a mirror port for instance."""
     learned: bool = True
     """Find out by ourselves which addresses banned names have, and refuse those that only they have."""
+    learning: Learning = Learning()
+    """How that is done."""
     groups: tuple[EgressGroup, ...] = Field(default=(), max_length=1000)
     """Groups whose connections are treated otherwise."""
     nflog: int = Field(default=53, ge=1, le=65535)

@@ -11,7 +11,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from blocker.config import Gating
@@ -19,7 +19,8 @@ from blocker.egress import elements, sets, talk
 from blocker.egress.book import Book, Pair
 from blocker.egress.elements import Change, Drop, Element, Put
 from blocker.egress.neighbours import Neighbours
-from blocker.egress.talk import Ask, Asks, Status
+from blocker.egress.questions import Question
+from blocker.egress.talk import Ask, Asks, Message, Met, Status
 from blocker.errors import KernelError, TalkError
 from blocker.sinks import oplog
 from blocker.sinks.region import Region, Word
@@ -53,9 +54,18 @@ class Gatekeeper:
     """Serves the workers that come to one socket."""
 
     def __init__(
-        self, listener: socket.socket, kernel: Kernel, devices: Devices, config: Gating, region: Region
+        self,
+        listener: socket.socket,
+        kernel: Kernel,
+        devices: Devices,
+        config: Gating,
+        region: Region,
+        learn: Callable[[Message], None] = lambda _message: None,
     ) -> None:
-        """`listener` takes the workers' packets; it outlives us, so that they need not wait for the next of us."""
+        """`listener` takes the workers' packets; it outlives us, so that they need not wait for the next of us.
+
+        `learn` takes what they say of names.
+        """
         self._kernel = kernel
         self._devices = devices
         self._config = config
@@ -64,6 +74,8 @@ class Gatekeeper:
         self._book = Book(config.per_device, config.pairs)
         self._listener = listener
         self._workers: set[socket.socket] = set()
+        self._learn = learn
+        self._teachers: list[socket.socket] = []  # who can be asked to look names up, the next one first
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = socket.socketpair()
         for sock in (listener, devices.socket, self._woken):
@@ -87,6 +99,16 @@ class Gatekeeper:
         """Look at the sets again: somebody else changed them, or made them anew; from any thread."""
         self._wishes.append(None)
         self._wake()
+
+    def look_up(self, question: Question) -> bool:
+        """Have a worker look a name up, and tell whether there was one that could; from any thread."""
+        for _ in range(len(self._teachers)):
+            with contextlib.suppress(OSError, IndexError):  # gone meanwhile
+                sock = self._teachers.pop(0)
+                self._teachers.append(sock)
+                sock.send(talk.look_up(*question))
+                return True
+        return False
 
     def stop(self) -> None:
         """End the thread; what the sets hold stays."""
@@ -168,6 +190,8 @@ class Gatekeeper:
             if not message:  # the worker is gone
                 self._selector.unregister(sock)
                 self._workers.remove(sock)
+                if sock in self._teachers:
+                    self._teachers.remove(sock)
                 sock.close()
                 break
             try:
@@ -178,6 +202,10 @@ class Gatekeeper:
                 continue
             if isinstance(said, Asks):
                 found.append((sock, said))
+                continue
+            if isinstance(said, Met) and sock not in self._teachers:
+                self._teachers.append(sock)
+            self._learn(said)
         return found
 
     def _serve(self, requests: Sequence[Request]) -> None:

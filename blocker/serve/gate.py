@@ -6,7 +6,6 @@ answer that changes nothing in the kernel does not wait. Decides nothing but tha
 
 import asyncio
 import itertools
-import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,15 +14,13 @@ from typing import Final, NamedTuple
 from blocker.config import Gating
 from blocker.egress import talk
 from blocker.egress.memo import Memo
-from blocker.egress.talk import Ask, Done, Forget, Status
-from blocker.errors import TalkError
+from blocker.egress.talk import Ask, Done, Forget, Message, Status
 from blocker.fast import Fast
 from blocker.line import Exchange, Line
 from blocker.policy import Gate
+from blocker.serve.channel import Channel
 from blocker.sinks.region import Region, Word
 
-_AT_ONCE: Final = 256  # messages read per wake-up
-_RETRY: Final = 0.25  # seconds between attempts to find the egress process
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291 §2.5.5.2
 
 
@@ -52,8 +49,6 @@ class Held:
         """`path` is the egress process's socket; `send` takes answers that may go, `flush` ends a batch of them."""
         self.config = config
         self._loop = loop
-        self._path = path
-        self._socket: socket.socket | None = None
         self._line = line
         self._fast = fast
         self._words = region.words
@@ -65,11 +60,9 @@ class Held:
         self._said: dict[int, _Request] = {}  # by number, the oldest first
         self._numbers = itertools.count(time.monotonic_ns() & 0x3FFFFFFF)  # not those of a former worker of the slot
         self._held = 0
-        self._full = False  # the socket takes no more
         self._silent = False  # nobody answered in time: until somebody does, nobody waits
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
-        self._connect()
+        self._channel = Channel(loop, path, region, self)
 
     def __len__(self) -> int:
         """The number of answers that wait."""
@@ -85,12 +78,12 @@ class Held:
             return True
         if self._silent or self._held >= self.config.waiting:
             self._fail(exchange)
-            if not self._said and not self._full:  # whether it is still silent
+            if not self._said:  # whether it is still silent
                 self._ask(now, [], [self._wish(exchange)])
             return True
         if not self._new:
             self._new_since = now
-            self._loop.call_soon(self._say)  # once for all that comes in this turn
+            self._loop.call_soon(self.ready)  # once for all that comes in this turn
         self._new.append(exchange)
         self._held += 1
         self._wake(self.config.wait)
@@ -98,49 +91,24 @@ class Held:
 
     def close(self) -> None:
         """Let go of everything that waits, for good."""
-        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        self._hang_up()
+        self._channel.close()
         self._look_at(float("inf"))
 
-    def _connect(self) -> None:
-        """Find the egress process; what it says from now on is all that we know."""
-        if self._closed:
-            return
+    def begun(self) -> None:
+        """Tell the process that takes the place of one that has died all that was not answered; what it says counts."""
         self._forget(())
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
-        sock.setblocking(False)
-        try:
-            sock.connect(str(self._path))
-        except OSError:  # its socket outlives it, so this is rare
-            sock.close()
-            self._loop.call_later(_RETRY, self._connect)
-            return
-        self._socket = sock
-        self._loop.add_reader(sock.fileno(), self._readable)
-        self._say()
-
-    def _hang_up(self) -> None:
-        if self._socket is not None:
-            self._loop.remove_reader(self._socket.fileno())
-            self._loop.remove_writer(self._socket.fileno())
-            self._socket.close()
-            self._socket, self._full = None, False
-
-    def _lost(self) -> None:
-        """Go to the process that takes the place of the one that has died, with all that it had not answered."""
-        self._hang_up()
         again = [exchange for request in self._said.values() for exchange in request.exchanges]
         if again:
             self._new_since = next(iter(self._said.values())).since
             self._new = again + self._new
         self._said.clear()
-        self._connect()
+        self.ready()
 
-    def _say(self) -> None:
-        """Say what is new, if the socket takes it; what it does not take goes together with what comes next."""
-        while self._new and not self._full:
+    def ready(self) -> None:
+        """Say what is new, if the line takes it; what it does not take goes together with what comes next."""
+        while self._new:
             asks: list[Ask] = []
             room = talk.MAX_MESSAGE
             for exchange in self._new:
@@ -153,17 +121,20 @@ class Held:
                 return
             del self._new[: len(asks)]
 
+    def heard(self, message: Message) -> None:
+        """Take what the egress process says."""
+        if isinstance(message, Done):
+            self._done(message)
+        elif isinstance(message, Forget):
+            self._forget(message.clients)
+
+    def heard_all(self) -> None:
+        """Send the answers that may go."""
+        self._flush()
+
     def _ask(self, since: float, exchanges: list[Exchange], asks: list[Ask]) -> bool:
         number = next(self._numbers) & 0xFFFFFFFF
-        if self._socket is None:
-            return False
-        try:
-            self._socket.send(talk.asks(number, asks))
-        except BlockingIOError:
-            self._full = True
-            self._loop.add_writer(self._socket.fileno(), self._writable)
-            return False
-        except OSError:  # it has died: `_readable` comes next
+        if not self._channel.send(talk.asks(number, asks)):
             return False
         self._said[number] = _Request(since, exchanges, asks)
         self._wake(self.config.wait)
@@ -172,35 +143,6 @@ class Held:
     def _wish(self, exchange: Exchange) -> Ask:
         seconds = max(exchange.ttl, self.config.minimum) + self.config.grace
         return Ask(_plain(exchange.client), seconds, exchange.told)
-
-    def _writable(self) -> None:
-        assert self._socket is not None
-        self._loop.remove_writer(self._socket.fileno())
-        self._full = False
-        self._say()
-
-    def _readable(self) -> None:
-        for _ in range(_AT_ONCE):
-            assert self._socket is not None
-            try:
-                message = self._socket.recv(talk.MAX_MESSAGE)
-            except BlockingIOError:
-                break
-            except OSError:
-                message = b""
-            if not message:
-                self._lost()
-                break
-            try:
-                said = talk.read(message)
-            except TalkError:
-                self._words[Word.ERRORS] += 1
-                continue
-            if isinstance(said, Done):
-                self._done(said)
-            elif isinstance(said, Forget):
-                self._forget(said.clients)
-        self._flush()
 
     def _done(self, said: Done) -> None:
         self._silent = False

@@ -29,10 +29,12 @@ from blocker.serve import priority
 from blocker.serve.gate import Held
 from blocker.serve.generation import Generation
 from blocker.serve.stream import Connection, Listener
+from blocker.serve.teach import Teacher
 from blocker.serve.udp import BATCH, Drain, new_drain
 from blocker.sinks import oplog
 from blocker.sinks.region import Region, Word
 from blocker.upstream.resolver import Resolver
+from blocker.wire.query import Query
 
 _BATCHES: Final = 8  # per wake-up and socket, so that upstreams and connections get their turn
 _PULSE: Final = 0.5  # seconds between signs of life
@@ -84,10 +86,12 @@ class Worker:
         self._tcp = sockets.tcp
         self._replies: dict[Drain, list[tuple[bytes, object]]] = {drain: [] for drain in self._drains}
         self._held: Held | None = None
+        self._teacher: Teacher | None = None
         if sockets.gate is not None:
             self._held = Held(
                 loop, sockets.gate, config.egress.gating, self._line, self._fast, region, self._send, self._flush
             )
+            self._teacher = Teacher(loop, sockets.gate, region, self._cache, self._refresh, config.upstream.deadline)
         self._listener = Listener(loop, config.limits, region, self._asked, _descriptors() // 2)
         self._stopping = asyncio.Event()
 
@@ -137,8 +141,10 @@ class Worker:
 
     def _settled(self, exchange: Exchange) -> None:
         """Send the answer of an exchange, unless it must wait for the gate."""
-        if exchange.told and self._held is not None and not self._held.passes(exchange):
-            return
+        if self._held is not None and self._teacher is not None:  # there is an egress half
+            self._teacher.meet(exchange)
+            if exchange.told and not self._held.passes(exchange):
+                return
         self._send(exchange)
 
     def _send(self, exchange: Exchange) -> None:
@@ -155,6 +161,10 @@ class Worker:
             if replies:
                 drain.send(replies)
                 replies.clear()
+
+    def _refresh(self, query: Query, now: float) -> None:
+        """Ask upstream for the cache's sake; whoever wants the answer finds it there."""
+        self._resolver.refresh(query, now)
 
     def _new_resolver(self) -> Resolver:
         config = self._generation.config
@@ -267,6 +277,8 @@ class Worker:
             while len(self._held) and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
             self._held.close()
+        if self._teacher is not None:
+            self._teacher.close()
         self._flush()
         await asyncio.sleep(0)
         self._listener.close()

@@ -5,10 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocker.egress import talk
-from blocker.egress.talk import Ask, Asks, Done, Forget, Status
+from blocker.egress.talk import Answer, Ask, Asks, Banned, Done, Forget, LookedUp, LookUp, Met, Status
 from blocker.errors import TalkError
 
+NAME, ALIAS = b"\3www\7example\0", b"\5alias\7example\0"
 V4, V6 = b"\x0a\0\0\1", bytes(15) + b"\1"
+
+SAID = Answer(NAME, 60, [V4, V6], [ALIAS], excepted=True)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,11 @@ V4, V6 = b"\x0a\0\0\1", bytes(15) + b"\1"
         (talk.done(7, Status.FULL), Done(7, Status.FULL)),
         (talk.forget([V4, V6]), Forget([V4, V6])),
         (talk.forget([]), Forget([])),
+        (talk.met([]), Met([])),
+        (talk.met([SAID, Answer(b"\0", 0, [])]), Met([SAID, Answer(b"\0", 0, [], [])])),
+        (talk.banned([NAME, b"\0"]), Banned([NAME, b"\0"])),
+        (talk.look_up(NAME, 28), LookUp(NAME, 28)),
+        (talk.looked_up(1, SAID), LookedUp(1, SAID)),
     ],
 )
 def test_it_comes_across(message, said):
@@ -34,14 +42,31 @@ def test_an_answer_with_very_many_addresses_is_cut():
 
 @pytest.mark.parametrize(
     "message",
-    [b"", b"A", b"A\1\2", b"Z1234", b"D\1\0\0\0", b"D\1\0\0\0\x09", b"D\1\0\0\0\0\0", b"F\5abcde", b"F\4abc"],
+    [
+        b"",
+        b"A",
+        b"A\1\2",
+        b"Z1234",
+        b"D\1\0\0\0",
+        b"D\1\0\0\0\x09",
+        b"D\1\0\0\0\0\0",
+        b"F\5abcde",
+        b"F\4abc",
+        b"B\5\3www",
+        b"B\6\3www\xc0\0",
+        b"B\0",
+        b"L\1\0",
+        b"L\1\0" + b"\1\0x",
+        b"U\1\0",
+        talk.met([SAID])[:-1],
+    ],
 )
 def test_what_nobody_says(message):
     with pytest.raises(TalkError, match="our own processes"):
         talk.read(message)
 
 
-@given(st.binary(max_size=100), st.sampled_from([b"", b"A", b"D", b"F"]))
+@given(st.binary(max_size=100), st.sampled_from([b"", b"A", b"D", b"F", b"M", b"B", b"L", b"U"]))
 def test_any_octets_are_read_or_refused(octets, kind):
     try:
         talk.read(kind + octets)

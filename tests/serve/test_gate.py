@@ -11,7 +11,7 @@ from blocker.config import Gating
 from blocker.egress import talk
 from blocker.egress.talk import Ask, Asks, Status
 from blocker.policy import Gate, Policy
-from blocker.serve import gate
+from blocker.serve import channel
 from blocker.serve.gate import Held
 from blocker.sinks.region import Region, Word
 from tests.oracle import ask, heard, said
@@ -40,6 +40,9 @@ class Rig:
             self.sent.append, lambda: None,
         )  # fmt: skip
         self.egress = None
+
+    async def begin(self):
+        await self.turn()
         self.accept()
 
     def accept(self):
@@ -86,6 +89,7 @@ def played(tmp_path):
     def run(play, **config):
         async def whole():
             rig = Rig(tmp_path, **config)
+            await rig.begin()
             try:
                 await play(rig)
             finally:
@@ -256,7 +260,7 @@ def test_a_new_one_knows_nothing_of_what_was_said_to_the_former(played):
 
 
 def test_without_a_socket_it_looks_for_one(played, monkeypatch):
-    monkeypatch.setattr(gate, "_RETRY", 0.02)
+    monkeypatch.setattr(channel, "_RETRY", 0.02)
 
     async def play(rig):
         path = Path(rig.listener.getsockname())
@@ -282,7 +286,7 @@ def test_without_a_socket_it_looks_for_one(played, monkeypatch):
 def test_a_full_socket_holds_what_comes_next_together(played):
     async def play(rig):
         number = 0
-        while not rig.held._full:
+        while not rig.held._channel.full:
             rig.answer(name=f"n{number}.example", client=number.to_bytes(4))
             number += 1
             await rig.turn()

@@ -1,0 +1,211 @@
+"""Finds out which addresses banned names have, and lets the kernel refuse those that only they have: a thread.
+
+Has names looked up by the workers, whose packets from strangers it never sees, hears from them what allowed names have,
+and changes the sets `learned_<app>`. What it decides and why stands in a file, for people and for metrics.
+"""
+
+import errno
+import json
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from blocker import names
+from blocker.config import Learning as Bounds
+from blocker.egress import sets
+from blocker.egress.elements import Change, Drop, Element, Put
+from blocker.egress.gatekeeper import Kernel
+from blocker.egress.known import Known
+from blocker.egress.learning import Change as Verdict
+from blocker.egress.learning import Found, Learning, Reason, Suspect
+from blocker.egress.questions import Question, Questions
+from blocker.egress.talk import Banned, LookedUp, Message, Met
+from blocker.errors import KernelError
+from blocker.sinks import oplog
+
+FILE: Final = "learned.json"
+_STEP: Final = 0.2  # seconds between looks at what is due
+_TELL: Final = 5.0  # seconds between two writings of the file
+_WAITING: Final = 1000  # messages; what workers say beyond that is dropped
+_SAY_EVERY: Final = 60.0  # seconds between two log lines about trouble
+
+
+class _Adoption(NamedTuple):
+    """What is in force from now on."""
+
+    known: Known | None
+    bounds: Bounds
+
+
+class Learner:
+    """Everything that is learned."""
+
+    def __init__(self, kernel: Kernel, look_up: Callable[[Question], bool], folder: Path) -> None:
+        """`look_up` has a worker ask, and tells whether there was one; the file goes into `folder`."""
+        self._kernel = kernel
+        self._look_up = look_up
+        self._file = folder / FILE
+        self._log = oplog.get("learner")
+        self._known: Known | None = None
+        self._bounds = Bounds()
+        self._learning = Learning(self._bounds.probation, self._bounds.keep, self._bounds.recent)
+        self._questions = Questions(self._bounds.rate, self._bounds.names)
+        self._inbox: queue.SimpleQueue[Message | _Adoption | None] = queue.SimpleQueue()
+        self._restored: set[str] = set()  # apps whose sets were read
+        self._tell_at = self._say_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it does nothing before `adopt`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what the sets hold stays."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def adopt(self, known: Known | None, bounds: Bounds) -> None:
+        """Go on with what is in force, the sets having been made; None: do not learn. From any thread."""
+        self._inbox.put(_Adoption(known, bounds))
+
+    def hear(self, message: Message) -> None:
+        """Take what a worker says, from any thread; never waits."""
+        if self._inbox.qsize() < _WAITING:
+            self._inbox.put(message)
+
+    def step(self, now: float, timeout: float | None = None) -> bool:
+        """Take what has come, having waited for it up to `timeout` seconds; False: it is time to end."""
+        try:
+            said = self._inbox.get(timeout=timeout) if timeout else self._inbox.get_nowait()
+        except queue.Empty:
+            return True
+        if said is None:
+            return False
+        if isinstance(said, _Adoption):
+            self._adopt(said.known, said.bounds, now)
+        elif self._known is not None:
+            self._apply(list(self._heard(said, self._known, now)))
+        return True
+
+    def look(self, now: float) -> None:
+        """Ask what is due, and refuse what was watched for long enough."""
+        if self._known is None:
+            return
+        self._apply(self._learning.look(now))
+        for question in self._questions.take(now):
+            if not self._look_up(question):
+                break
+        if now >= self._tell_at:
+            self._tell_at = now + _TELL
+            self.tell(now)
+
+    def tell(self, now: float) -> None:
+        """Write down what is known."""
+        addresses = [_shown(each, now) for each in self._learning.suspects()]
+        guarded = {f"{app} {reason}": count for (app, reason), count in sorted(self._learning.guarded.items())}
+        refused = Counter(each["app"] for each in addresses if each["state"] == "refused")
+        said = {"at": time.time(), "asked": len(self._questions), "refused": refused, "guarded": guarded}
+        draft = self._file.with_suffix(".draft")
+        try:
+            draft.write_text(json.dumps({**said, "addresses": addresses}), encoding="utf-8")
+            draft.replace(self._file)
+        except OSError as error:
+            self._say(f"{self._file}: cannot be written: {error.strerror}")
+
+    def _run(self) -> None:
+        while True:
+            try:
+                now = time.monotonic()
+                if not self.step(now, _STEP):
+                    return
+                self.look(now)
+            except Exception as error:  # noqa: BLE001 a bug of ours must not end what was learned so far
+                self._say("a bug of ours", error)
+
+    def _adopt(self, known: Known | None, bounds: Bounds, now: float) -> None:
+        self._known, self._bounds = known, bounds
+        learning, questions = self._learning, self._questions
+        learning.probation, learning.keep, learning.recent = bounds.probation, bounds.keep, bounds.recent
+        questions.rate = bounds.rate
+        if known is None:
+            return
+        learning.forget(known.apps)
+        questions.most = bounds.names
+        questions.keep(name for name in questions.names() if known.wants(name))
+        for name in known.names():
+            questions.add(name, now)
+        for app in known.apps:
+            if app not in self._restored:
+                self._restored.add(app)
+                self._restore(app, now)
+        self._apply(learning.again(now))
+
+    def _restore(self, app: str, now: float) -> None:
+        """Take over what a former process of ours had learned."""
+        for version in sets.VERSIONS:
+            try:
+                held = self._kernel.dump(sets.learned(app, version))
+            except KernelError:
+                continue
+            for key, left in held:
+                self._learning.restore(app, key, left / 1000, now)
+
+    def _heard(self, said: Message, known: Known, now: float) -> Iterator[Verdict]:
+        if isinstance(said, Met):
+            for answer in said.answers:
+                if answer.excepted or known.banned(answer.name) is None:
+                    yield from self._learning.allow(answer.name, answer.addresses, answer.ttl, now)
+        elif isinstance(said, Banned):
+            for name in said.names:
+                if known.banned(name) is not None:
+                    self._questions.add(name, now)
+        elif isinstance(said, LookedUp):
+            name, ttl, addresses, aliases, _ = said.answer
+            self._questions.answered(Question(name, said.qtype), ttl, now)
+            app = known.banned(name)
+            if known.needed(name):
+                yield from self._learning.allow(name, addresses, ttl, now, Reason.NEEDED)
+            elif app is not None:
+                found = Found(app, name, addresses, ttl, known.shared_at((name, *aliases)))
+                yield from self._learning.find(found, filter(known.is_own, addresses), now)
+
+    def _apply(self, verdicts: Sequence[Verdict]) -> None:
+        """Change the kernel's sets, each in a transaction of its own: one that is not there stops no other."""
+        wanted: dict[str, dict[bytes, int]] = {}
+        for app, address, seconds in verdicts:
+            wanted.setdefault(sets.learned(app, 4 if len(address) == 4 else 6), {})[address] = seconds
+        for name, some in wanted.items():
+            changes: list[Change] = []
+            if put := [Element(address, seconds * 1000) for address, seconds in some.items() if seconds]:
+                changes.append(Put(name, put))
+            if drop := [address for address, seconds in some.items() if not seconds]:
+                changes.append(Drop(name, drop))
+            try:
+                self._kernel.apply(changes)
+            except KernelError as error:
+                if error.number != errno.ENOENT:  # it comes with the next rules, and everything is said again
+                    self._say(f"cannot refuse what was learned: {error}")
+
+    def _say(self, what: str, error: Exception | None = None) -> None:
+        now = time.monotonic()
+        if now >= self._say_at:
+            self._say_at = now + _SAY_EVERY
+            self._log.error(what, exc_info=error)
+
+
+def _shown(suspect: Suspect, now: float) -> dict[str, str | int]:
+    state = "refused" if suspect.refused else "left alone" if suspect.reason else "watched"
+    return {
+        "app": suspect.app,
+        "address": str(ip_address(suspect.address)),
+        "name": names.to_text(suspect.name),
+        "state": state,
+        "reason": str(suspect.reason),
+        "by": suspect.by,
+        "left": int(suspect.until - now),
+    }

@@ -1,0 +1,131 @@
+"""A worker's side of learning: says what allowed and banned names it meets, and looks banned ones up when asked.
+
+Only what upstreams said anew is told, not each query. Nothing waits for it; what the line does not take is dropped, and
+comes again with the next answer.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from blocker.cache import Cache
+from blocker.egress import talk
+from blocker.egress.talk import Answer, LookUp, Message
+from blocker.errors import WireError
+from blocker.line import Exchange
+from blocker.names import Name
+from blocker.policy import PASSTHRU, Trigger
+from blocker.serve.channel import Channel
+from blocker.sinks.region import Region
+from blocker.wire.query import Query, parse_query
+from blocker.wire.response import Response
+
+_HEAD: Final = b"\0\0\1\0\0\1\0\0\0\0\0\0"  # recursion desired, one question
+_GATHER: Final = 0.02  # seconds between two messages of what was met
+_MOST: Final = 200  # answers in one message; what is met beyond that meanwhile is dropped
+_PATIENCE: Final = 0.2  # seconds beyond an upstream's deadline
+
+
+class Teacher:
+    """Tells what one worker meets."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        path: Path,
+        region: Region,
+        cache: Cache,
+        refresh: Callable[[Query, float], None],
+        deadline: float,
+    ) -> None:
+        """`path` is the egress process's socket; `refresh` asks upstream, whose answer is in `cache` by `deadline`."""
+        self._loop = loop
+        self._cache = cache
+        self._refresh = refresh
+        self._deadline = deadline
+        self._met: dict[Name, Answer] = {}
+        self._banned: set[Name] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._channel = Channel(loop, path, region, self)
+
+    def meet(self, exchange: Exchange) -> None:
+        """Take note of an exchange that is settled."""
+        query, response = exchange.query, exchange.fresh
+        if query is None:
+            return
+        if response is not None and len(self._met) < _MOST:
+            self._met[query.qname] = _answer(query.qname, response)
+        elif exchange.noted is not PASSTHRU and exchange.noted.trigger is Trigger.QNAME and len(self._banned) < _MOST:
+            self._banned.add(query.qname)
+        else:
+            return
+        if self._timer is None:
+            self._timer = self._loop.call_later(_GATHER, self._tell)
+
+    def close(self) -> None:
+        """Say no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._channel.close()
+
+    def begun(self) -> None:
+        """Say that we can be asked."""
+        self._channel.send(talk.met(()))
+
+    def ready(self) -> None:
+        """Nothing waits here."""
+
+    def heard(self, message: Message) -> None:
+        """Look up what is asked for."""
+        if not isinstance(message, LookUp):
+            return
+        query = _query(message.name, message.qtype)
+        if query is None:
+            return
+        now = time.monotonic()
+        entry = self._cache.get(query.key, int(now))
+        if entry is not None and now < entry.expires:
+            self._answer(query)
+            return
+        self._refresh(query, now)
+        self._loop.call_later(self._deadline + _PATIENCE, self._answer, query)
+
+    def heard_all(self) -> None:
+        """Nothing was kept for this moment."""
+
+    def _tell(self) -> None:
+        self._timer = None
+        met, self._met = self._met, {}
+        banned, self._banned = self._banned, set()
+        message: list[Answer] = []
+        room = talk.MAX_MESSAGE
+        for answer in met.values():
+            if (room := room - talk.answer_size(answer)) < 0:
+                break
+            message.append(answer)
+        if message:
+            self._channel.send(talk.met(message))
+        if banned:
+            self._channel.send(talk.banned(banned))
+
+    def _answer(self, query: Query) -> None:
+        now = int(time.monotonic())
+        entry = self._cache.get(query.key, now)
+        if entry is None:
+            said = Answer(query.qname, 0, ())
+        else:
+            said = _answer(query.qname, entry.response)._replace(ttl=max(0, entry.expires - now))
+        self._channel.send(talk.looked_up(query.qtype, said))
+
+
+def _answer(name: Name, response: Response) -> Answer:
+    return Answer(name, response.least_ttl or 0, response.addresses, response.aliases)
+
+
+def _query(name: Name, qtype: int) -> Query | None:
+    try:
+        return parse_query(_HEAD + name + qtype.to_bytes(2) + b"\0\1")
+    except WireError:  # an odd name, which has no addresses
+        return None
