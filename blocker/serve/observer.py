@@ -39,6 +39,7 @@ from blocker.sinks.region import Region, Word
 
 _STEP: Final = 0.25  # seconds between looks at what else there is to do
 _BEAT: Final = 1.0  # seconds between signs of life
+_SHOW_EVERY: Final = 60.0  # seconds between two tracebacks
 _FIRST: Final = 30.0  # seconds until the supervisor has said what is in force
 
 
@@ -145,6 +146,7 @@ class Watch:
         self._answers: Answers | None = None
         self._now = time.monotonic()
         self._missing: list[str] = []
+        self._show_at = 0.0  # monotonic seconds
         self._generation = generation
         self._observer = Observer(self._setting(generation), generation.clients.policy_for)
         self._adopt(generation)
@@ -156,8 +158,11 @@ class Watch:
         while not self._news.stopped:
             for packet in self._live.packets(_STEP):
                 self._now = time.monotonic()
-                for found in self._observer.take(packet, self._now):
-                    self._found(found)
+                try:
+                    for found in self._observer.take(packet, self._now):
+                        self._found(found)
+                except Exception as error:  # noqa: BLE001 a bug of ours: the next packet must be looked at all the same
+                    self._broken(error)
             now = self._now = time.monotonic()
             if (generation := self._news.taken()) is not None:
                 self._adopt(generation)
@@ -178,6 +183,13 @@ class Watch:
                 self._region.words[Seen.UNCUT] += 1
         basis = self._generation.basis
         attempt.record(self._region, found.sight.flow, found.group, found.verdict, basis, found.name)
+
+    def _broken(self, error: Exception) -> None:
+        """Count a bug of ours, and show it once a minute."""
+        self._region.words[Word.ERRORS] += 1
+        if self._now >= self._show_at:
+            self._show_at = self._now + _SHOW_EVERY
+            self._log.error("a bug of ours; a packet was passed over", exc_info=error)
 
     def _adopt(self, generation: Generation) -> None:
         """Judge by another generation from now on."""

@@ -54,6 +54,11 @@ def dropped(beside: Mapping[str, Region]) -> int:
     return sum(region.words[Word.DROPPED] for region in beside.values())
 
 
+def errors(beside: Mapping[str, Region]) -> int:
+    """Return how many bugs of ours they met."""
+    return sum(region.words[Word.ERRORS] for region in beside.values())
+
+
 def collect(beside: Mapping[str, Region], now: int) -> Iterator[Metric]:
     """Yield their metrics at monotonic time `now`, nanoseconds; nothing where there are none."""
     if not beside:

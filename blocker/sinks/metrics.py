@@ -39,7 +39,6 @@ _COUNTERS: Final = (
     (Word.TCP_REFUSED, "blocker_tcp_refused", "TCP connections refused because a limit was reached."),
     (Word.LIMITED, "blocker_limited", "Queries refused because a limit was reached."),
     (Word.SEND_ERRORS, "blocker_send_errors", "Answers that the kernel did not take."),
-    (Word.ERRORS, "blocker_errors", "Bugs of ours: exceptions nobody expected; the client heard SERVFAIL."),
     (Word.RECEIVED_BYTES, "blocker_received_bytes", "Octets of queries received."),
     (Word.SENT_BYTES, "blocker_sent_bytes", "Octets of answers sent."),
 )
@@ -83,6 +82,11 @@ class Collector:
             yield CounterMetricFamily(name, text, value=self._sum(word))
         for word, name, text in _GAUGES:
             yield GaugeMetricFamily(name, text, value=self._sum(word))
+        yield CounterMetricFamily(
+            "blocker_errors",
+            "Bugs of ours: exceptions nobody expected; a client heard SERVFAIL, or something was passed over.",
+            value=self._sum(Word.ERRORS) + companions.errors(self._beside),
+        )
         yield _malformed(self._regions)
         yield CounterMetricFamily(
             "blocker_events_dropped",

@@ -9,14 +9,29 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from tests.bench import blocked, elements, feed, gate, hits, lab, machine, million, misses, ours, reload, workers
+from tests.bench import (
+    blocked,
+    elements,
+    feed,
+    gate,
+    hits,
+    lab,
+    machine,
+    million,
+    misses,
+    ours,
+    parsers,
+    reload,
+    watch,
+    workers,
+)  # fmt: skip
 from tests.bench.errors import BenchError
 from tests.bench.figures import Row, table
 from tests.bench.lab import say
 
 BENCHES: Final[dict[str, ModuleType]] = {
     "blocked": blocked, "hits": hits, "misses": misses, "million": million, "feed": feed, "reload": reload,
-    "workers": workers, "elements": elements, "gate": gate,
+    "workers": workers, "elements": elements, "gate": gate, "watch": watch, "parsers": parsers,
 }  # fmt: skip
 RESULTS: Final = Path(__file__).with_name("results.md")
 

@@ -5,7 +5,9 @@ from itertools import islice
 
 import pytest
 
-from tests.bench import machine, million, misses
+from blocker.egress import recorded
+from blocker.egress.flows import Flows
+from tests.bench import machine, million, misses, traffic
 from tests.bench.errors import BenchError
 from tests.bench.figures import Ratio, Row, Series, Stamp, quantile, table
 from tests.bench.load import Result, parse, write_names
@@ -130,3 +132,14 @@ def test_a_million_names_are_distinct_and_the_same_each_time():
     first = list(islice(million.names(), 10_000))
     assert len(set(first)) == 10_000
     assert first == list(islice(million.names(), 10_000))
+
+
+def test_made_traffic_is_as_many_connections_as_it_says(tmp_path):
+    banned = traffic.write(tmp_path / "packets", 300)
+    flows = Flows()
+    with (tmp_path / "packets").open("rb") as file:
+        for now, packet in recorded.read(file):
+            flows.see(packet, now)
+    assert sum(flows.kinds.values()) == 300
+    assert flows.kinds.keys() == {"tls", "quic", "http", "mmtls", "dns"}
+    assert 0 < banned < 300

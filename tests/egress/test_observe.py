@@ -3,7 +3,10 @@
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from blocker.egress import packets
 from blocker.egress.answers import Answers
 from blocker.egress.findings import Setting
 from blocker.egress.observe import Observer
@@ -84,6 +87,23 @@ def test_other_lists_are_adopted_and_connections_under_way_go_on():
     observer.adopt(SETTING, policy_for, (), enforce=True)
     (found,) = findings(observer, tcp.data(HELLO[100:], 100))
     assert found.refused
+
+
+FRAMES = [*attempt(), *(datagram(each) for each in messages.quic_client()), datagram(ask("www.tiktok.com"), 53)]
+edits = st.lists(st.tuples(st.integers(12, 1300), st.binary(min_size=1, max_size=3)), max_size=3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(FRAMES), edits), min_size=1, max_size=6))
+def test_no_frames_make_it_raise(sent):
+    observer = Observer(SETTING, policy_for, enforce=True, answers=Answers())
+    for frame, changes in sent:
+        hostile = bytearray(frame)
+        for at, octets in changes:
+            hostile[at % len(frame) : at % len(frame) + len(octets)] = octets
+        packet = packets.read(bytes(hostile))
+        if packet is not None:
+            assert all(found.group in ("staff", "lab") for found in observer.take(packet, 0.0))
 
 
 def test_memory_for_devices_is_bounded(monkeypatch):

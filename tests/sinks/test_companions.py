@@ -63,3 +63,9 @@ def test_records_without_room_are_dropped_records():
     made = region()
     made.words[Word.DROPPED] = 7
     assert companions.dropped({"egress": made, "sinkhole": region()}) == 7
+
+
+def test_bugs_of_processes_beside_count_as_all_bugs_do():
+    regions = {"egress": Region(), "watch": Region()}
+    regions["watch"].bug(ValueError("a packet that nobody thought of"))
+    assert companions.errors(regions) == 1
