@@ -1,37 +1,51 @@
-"""Whose query is it? Maps a client's address to the Policy of its group, the longest prefix first.
+"""Whose query is it? Maps a client's address to the Policy of its group at a moment, the longest prefix first.
 
-Pure. A client in no group gets the strictest policy: every app, enforced.
+Pure. A client in no group gets the strictest policy: every app, enforced. What changes with time, schedules and
+exceptions, is settled here, once for each moment at which it does; nothing that a query passes knows a clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
-from blocker import names
+from blocker import names, schedule
 from blocker.config import UNLISTED, Config, Group
 from blocker.config import Treatment as Answering
-from blocker.policy import SPECIAL, Gate, Policy, Treatment
+from blocker.exceptions.entry import Grant
+from blocker.policy import SPECIAL, Gate, Policy, Treatment, Waiver
 from blocker.rollout.stages import Stages
 
 CANARY = "canary"  # the list of names that ask devices not to go around the resolver
 
 
 class Clients:
-    """The policies of one configuration, found by address; immutable."""
+    """The policies of one configuration at one moment, found by address; immutable."""
 
-    def __init__(self, config: Config, apps: Mapping[str, object]) -> None:
-        """Take the groups of `config`; `apps` are the ids of all lists that are loaded."""
+    def __init__(
+        self, config: Config, apps: Mapping[str, object], moment: float, granted: Sequence[Grant] = ()
+    ) -> None:
+        """Take the groups of `config` as they are at `moment`, unix time; `apps` are the ids of all lists loaded.
+
+        Of `granted` exceptions those count that hold then. `turns` is when any of this changes by itself.
+        """
         self._stages = Stages(config.rollout)
-        self.unlisted = _policy(config, UNLISTED, config.unlisted, dict.fromkeys(apps, False))
+        holding = [(each, each.waiver()) for each in granted if each.holds(moment)]
+        everybodys = [pair for pair in holding if pair[0].network is None]
+        self.turns = _turns(config, moment, granted)
+        self.unlisted = _waived(_policy(config, UNLISTED, config.unlisted, dict.fromkeys(apps, False)), everybodys)
         self.policies: dict[str, Policy] = {UNLISTED: self.unlisted}
+        groups: dict[IPv4Network | IPv6Network, Policy] = {}
+        for group in config.groups:
+            policy = _waived(_policy(config, group.name, group, _looked_at(group, apps, moment)), everybodys)
+            self.policies[group.name] = policy
+            groups |= dict.fromkeys(group.clients, policy)
+        members = groups | _set_apart(groups, self.unlisted, holding)
         self._prefixes: dict[int, list[tuple[int, dict[int, Policy]]]] = {4: [], 16: []}
         found: dict[tuple[int, int], dict[int, Policy]] = {}
-        for group in config.groups:
-            policy = _policy(config, group.name, group, _looked_at(group, apps))
-            self.policies[group.name] = policy
-            for network in group.clients:
-                found.setdefault(_shift(network), {})[int(network.network_address) >> _shift(network)[1]] = policy
-        for (size, shift), members in sorted(found.items(), key=lambda item: item[0][1]):
-            self._prefixes[size].append((shift, members))
+        for network, policy in members.items():
+            found.setdefault(_shift(network), {})[int(network.network_address) >> _shift(network)[1]] = policy
+        for (size, shift), each in sorted(found.items(), key=lambda item: item[0][1]):
+            self._prefixes[size].append((shift, each))
 
     def policy_for(self, address: bytes) -> Policy:
         """Return the policy of the client at `address`, 4 or 16 octets; IPv4-mapped IPv6 counts as IPv4."""
@@ -62,11 +76,69 @@ def _shift(network: IPv4Network | IPv6Network) -> tuple[int, int]:
     return network.max_prefixlen // 8, network.max_prefixlen - network.prefixlen
 
 
-def _looked_at(group: Group, apps: Mapping[str, object]) -> dict[str, bool]:
-    """Return the apps that matter to `group`, and whether each is only monitored."""
+def _turns(config: Config, moment: float, granted: Sequence[Grant]) -> float | None:
+    """Return the first moment later than `moment` at which a schedule or an exception changes something."""
+    scheduled = schedule.next_change((each for group in config.groups for each in group.schedules), moment)
+    edges: list[float] = [edge for each in granted for edge in (each.starts, each.ends) if edge > moment]
+    if scheduled is not None:
+        edges.append(scheduled)
+    return min(edges, default=None)
+
+
+def _set_apart(
+    groups: Mapping[IPv4Network | IPv6Network, Policy], unlisted: Policy, holding: Sequence[tuple[Grant, Waiver]]
+) -> dict[IPv4Network | IPv6Network, Policy]:
+    """Return the policies of clients that exceptions are for, by prefix: those of their groups, and what is lifted.
+
+    A prefix within such a prefix gets a policy of its own too, since the longest one is what counts.
+    """
+    own = {network for grant, _ in holding if (network := grant.network) is not None}
+    found: dict[IPv4Network | IPv6Network, Policy] = {}
+    for network in {*own, *groups} if own else ():
+        lifted = [pair for pair in holding if _is_within(network, pair[0].network)]
+        if lifted:
+            above = [each for each in groups if _is_within(network, each)]
+            base = groups[max(above, key=lambda each: each.prefixlen)] if above else unlisted
+            policy = _waived(base, lifted)
+            if policy is not base:
+                found[network] = replace(policy, variant=f"{policy.variant} {network}".strip())
+    return found
+
+
+def _is_within(network: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network | None) -> bool:
+    if isinstance(network, IPv4Network):
+        return isinstance(outer, IPv4Network) and network.subnet_of(outer)
+    return isinstance(outer, IPv6Network) and network.subnet_of(outer)
+
+
+def _waived(policy: Policy, holding: Sequence[tuple[Grant, Waiver]]) -> Policy:
+    """Return `policy` with what the exceptions lift that are for all groups, or for its own."""
+    apps = dict(policy.apps)
+    waivers = list(policy.waivers)
+    for grant, waiver in holding:
+        if grant.group not in ("", policy.group):
+            continue
+        if waiver.scope is not None:
+            waivers.append(waiver)
+        elif (treatment := apps.get(waiver.app)) is not None and not treatment.monitored and waiver.app != SPECIAL:
+            apps[waiver.app] = Treatment(treatment.action, monitored=True, waiver=waiver)
+    if len(waivers) == len(policy.waivers) and apps == policy.apps:
+        return policy
+    return replace(policy, apps=apps, waivers=tuple(waivers))
+
+
+def _looked_at(group: Group, apps: Mapping[str, object], moment: float) -> dict[str, bool]:
+    """Return the apps that matter to `group` at `moment`, and whether each is only monitored."""
     wanted = dict.fromkeys(apps if group.block is None else group.block, False)
     wanted |= dict.fromkeys((app for app in (SPECIAL, CANARY) if app in apps), False)
-    return wanted | dict.fromkeys(group.monitor, True)
+    wanted |= dict.fromkeys(group.monitor, True)
+    for app, schedules in group.scheduled.items():
+        doing = schedule.doing(schedules, moment)
+        if doing == "allow":
+            wanted.pop(app, None)
+        elif app in wanted:
+            wanted[app] = doing == "monitor"
+    return wanted
 
 
 def _policy(config: Config, name: str, answering: Answering, apps: Mapping[str, bool]) -> Policy:

@@ -107,3 +107,7 @@ class CandidateError(BlockerError):
     def __init__(self, why: str, *, damaged: bool = False) -> None:
         super().__init__(why)
         self.damaged = damaged
+
+
+class ExceptionsError(BlockerError):
+    """An exception cannot be requested, approved or revoked, or the store of them cannot be used."""

@@ -17,6 +17,7 @@ from blocker.wire.constants import RCODE_NAMES, TC, TYPE_NAMES, type_text
 
 ATTEMPT: Final = 1  # journal flag: belongs into the attempt log
 QUERY: Final = 2  # journal flag: belongs into the query log
+EXCEPTED: Final = "excepted"
 OTHER: Final = "other"  # the label of whatever is outside a closed set
 _MAX_TOLD: Final = 16  # addresses of one answer that a record names
 _REMEMBERED: Final = 4096  # rules; full: forgotten all at once
@@ -44,7 +45,7 @@ class Labels(NamedTuple):
     app: str = ""
     action: str = ""
     trigger: str = ""
-    monitored: str = ""  # for an attempt that was only noted: "1", or "shadow" if its entry is in shadow
+    monitored: str = ""  # for an attempt that was only noted: "1", "shadow" if its entry is in shadow, or EXCEPTED
     rollout: str = ""  # the staged rollout that the entry is part of
 
 
@@ -113,12 +114,16 @@ def labels(transport: str, qtype: int, rcode: int | None, ending: Ending, group:
 
 def noted_as(verdict: Verdict) -> str:
     """Return the label `monitored` of an attempt with this verdict."""
-    return "shadow" if verdict.shadow else "1" if verdict.monitored else ""
+    if not verdict.monitored:
+        return ""
+    return EXCEPTED if verdict.waiver is not None else "shadow" if verdict.shadow else "1"
 
 
 def action_word(verdict: Verdict) -> str:
     """Return what a record says was done: the action, or why nothing was."""
-    return "shadow" if verdict.shadow else "monitor" if verdict.monitored else str(verdict.action)
+    if not verdict.monitored:
+        return str(verdict.action)
+    return "except" if verdict.waiver is not None else "shadow" if verdict.shadow else "monitor"
 
 
 def is_attempt(verdict: Verdict) -> bool:
@@ -180,6 +185,10 @@ def tail(
         }
         if verdict.rollout:
             line["rollout"] = verdict.rollout
+        if verdict.waiver is not None:
+            line["exception"] = verdict.waiver.id
+            if verdict.waiver.ticket:
+                line["ticket"] = verdict.waiver.ticket
         if verdict.via:
             line["via"] = verdict.via
         if rule.reference:

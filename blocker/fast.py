@@ -40,7 +40,7 @@ class Fast:
         self.size = 0  # octets, estimated
         self.limit = limit
         self.by_address: dict[bytes, Table] = {}  # address, 4 or 16 octets
-        self._tables: dict[tuple[str, str], Table] = {}  # by group and, in rollouts, whom they have reached
+        self._tables: dict[tuple[str, str], Table] = {}  # by group and what sets some of its clients apart
         self._own: dict[bytes, Table] = {}  # of clients behind the gate
 
     def remember(self, address: bytes, policy: Policy) -> None:

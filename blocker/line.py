@@ -76,7 +76,7 @@ class Exchange:  # written out: the generated __init__ would stay uncompiled
         self.wanted: bool = False  # upstream must be asked
         self.refresh: bool = False  # answered, but upstream should be asked anew in the background
         self.noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name, or why it is blocked
-        self.decided_by: Any = None  # the index that decide() looked into
+        self.decided_by: int = 0  # how often lists and policies had been replaced when decide() was asked
         self.stale: Entry | None = None  # to be given if the upstreams fail
         self.fresh: Response | None = None  # what is told, if it names hosts and nobody has inspected it before
         # Behind the gate: the addresses in the answer, which must not leave before the kernel lets the client there ...
@@ -107,6 +107,7 @@ class Line:
         self._recorder = recorder
         self._journaled = journaled
         self._policy_for: Callable[[bytes], Policy] | None = None  # of the last adopt()
+        self._adopted = 0  # times that lists or policies were replaced
         self._plain_outcomes: dict[tuple[str, int, int | None, Ending], Ended] = {}
         self.prefetches = 0
         self.hits = 0
@@ -125,6 +126,7 @@ class Line:
         self.wording = wording
         self._basis = basis
         self._policy_for = policy_for
+        self._adopted += 1
         if journaled is not None:
             self._journaled = journaled
         self._fast.clear()
@@ -148,7 +150,7 @@ class Line:
         """
         exchange.wanted = False
         try:
-            if exchange.decided_by is not self.index and self._is_blocked_now(exchange, now):
+            if exchange.decided_by != self._adopted and self._is_blocked_now(exchange, now):
                 return
             if response is not None and response.rcode != SERVFAIL:
                 self._tell(exchange, response, events.UPSTREAM, now)
@@ -165,7 +167,7 @@ class Line:
         assert query is not None
         if self._policy_for is not None:
             exchange.policy = self._policy_for(exchange.client)
-        exchange.decided_by = self.index
+        exchange.decided_by = self._adopted
         exchange.noted = decide(exchange.policy, self.index, query.qname)
         if exchange.noted.action is Action.PASSTHRU:
             return False
@@ -217,7 +219,7 @@ class Line:
             self._block(exchange, query, verdict, now)
             return
         exchange.noted = verdict
-        exchange.decided_by = self.index
+        exchange.decided_by = self._adopted
         if query.qtype == ANY:
             said = answer.minimal_any(query, _limit(exchange, query), self.wording)
             self._local(exchange, query, said, Rcode.NOERROR, now)

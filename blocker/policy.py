@@ -73,6 +73,41 @@ class Rule:
     origin: str = ""  # the feed's name, else the file's without its folder: what a rollout may be about
 
 
+class Matcher(Protocol):
+    """A pattern of names (lists/pattern.py)."""
+
+    def matches(self, name: Name) -> bool:
+        """Tell whether `name` fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """An exception that people have approved (docs/exceptions.md), as long as it is in force.
+
+    It lifts blocks from names, from an app, or where both are said from an app's blocks of those names. Not to be
+    confused with an exception in a list (`Rule.allow`), which has no end and nobody's approval.
+    """
+
+    id: str
+    ticket: str = ""
+    scope: Scope | None = None  # SUFFIX, EXACT or PATTERN; None: whatever the app blocks
+    name: Name = b""
+    pattern: Matcher | None = None
+    app: str = ""  # empty: all apps, but not what is only house-keeping (`Rule.quiet`): that must be named
+
+    def covers(self, name: Name) -> bool:
+        """Tell whether `name` is one of its names."""
+        if self.scope is Scope.SUFFIX:
+            return names.is_below(name, self.name)
+        if self.scope is Scope.EXACT:
+            return name == self.name
+        return self.pattern is not None and self.pattern.matches(name)
+
+    def lifts(self, rule: Rule) -> bool:
+        """Tell whether it lifts a block by `rule`, if the name is one of its own."""
+        return rule.app == self.app if self.app else not rule.quiet
+
+
 class Index(Protocol):
     """Looks names and addresses up in the compiled lists; immutable."""
 
@@ -94,6 +129,7 @@ class Verdict:
     monitored: bool = False  # would have been blocked, were the app enforced for this group
     shadow: bool = False  # monitored, and only because the entry is in shadow for this client
     rollout: str = ""  # the staged rollout that the entry is part of
+    waiver: Waiver | None = None  # the exception but for which it would have been blocked; it is `monitored` then
 
 
 PASSTHRU: Final = Verdict(Action.PASSTHRU)
@@ -105,6 +141,7 @@ class Treatment:
 
     action: Action
     monitored: bool = False  # answer truthfully, but say what would have happened
+    waiver: Waiver | None = None  # monitored only because of this exception
 
 
 class Gate(StrEnum):
@@ -138,7 +175,8 @@ class Policy:
     forwarded: tuple[Name, ...] = ()  # have upstreams of their own: special-use rules do not apply
     staged_apps: Mapping[str, Staged] = field(default_factory=dict)  # apps that are being rolled out
     staged_lists: Mapping[str, Staged] = field(default_factory=dict)  # feeds and files (Rule.origin) that are
-    variant: str = ""  # tells the policies of one group apart, whose clients are in different stages
+    variant: str = ""  # tells the policies of one group apart, whose clients are in different stages or have exceptions
+    waivers: tuple[Waiver, ...] = ()  # exceptions for names; those for a whole app stand in `apps`
     gate: Gate = UNGATED
 
 
@@ -174,9 +212,12 @@ def decide(policy: Policy, index: Index, qname: Name) -> Verdict:
     An entry is in shadow when its list says so or a rollout has not reached this client; it is weaker than a
     monitored one. What is in shadow changes no verdict but the one that would note nothing: a block in shadow
     is noted if nothing enforced or monitored matches, an exception in shadow reaches its app's entries in shadow.
+    An exception that people approved (Waiver) stands above all that for what it names, and for nothing else:
+    blocks that it lifts count as monitored, so that less specific blocks by what it does not name still hold, and
+    each use of it is noted. It never takes an exception of a list away, so it never blocks more.
     """
     found = index.find(qname)
-    return _judge(policy, found, qname, Trigger.QNAME, "") if found else PASSTHRU
+    return _judge(policy, found, qname, Trigger.QNAME, "", qname) if found else PASSTHRU
 
 
 def inspect(policy: Policy, index: Index, qname: Name, facts: Facts) -> Verdict:
@@ -184,16 +225,20 @@ def inspect(policy: Policy, index: Index, qname: Name, facts: Facts) -> Verdict:
 
     Aliases go through the rules of `decide`, except that a rule at or above a shared CDN parent does not
     reach them: it would block whoever rents there. Addresses go by longest prefix, then against rebinding.
+
+    What a Waiver lifts from the question it lifts from its answer too, aliases and addresses: a name that may be
+    asked but not be told would be no exception. The other way round, an alias that a Waiver names passes, but not
+    what lies behind it. Nothing lifts rebinding.
     """
     noted = PASSTHRU
     for alias in facts.aliases:
         if found := index.find(alias):
-            verdict = _judge(policy, found, alias, Trigger.ALIAS, names.to_text(alias))
+            verdict = _judge(policy, found, alias, Trigger.ALIAS, names.to_text(alias), qname)
             if verdict.action is not Action.PASSTHRU:
                 return verdict
             noted = weightier(noted, verdict)
     for address in facts.addresses:
-        verdict = inspect_address(policy, index, address)
+        verdict = inspect_address(policy, index, address, qname)
         if verdict is not PASSTHRU:
             if verdict.action is not Action.PASSTHRU:
                 return verdict
@@ -203,27 +248,34 @@ def inspect(policy: Policy, index: Index, qname: Name, facts: Facts) -> Verdict:
     return noted
 
 
-def inspect_address(policy: Policy, index: Index, address: bytes) -> Verdict:
-    """Say whether an answer may hold `address` (4 or 16 octets), by the apps' exclusive ranges."""
+def inspect_address(policy: Policy, index: Index, address: bytes, qname: Name = names.ROOT) -> Verdict:
+    """Say whether an answer to `qname` may hold `address` (4 or 16 octets), by the apps' exclusive ranges."""
     found = index.find_address(_inner(address))
     if not found:
         return PASSTHRU
-    return _judge(policy, ((rule,) for rule in found), names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)))
+    ranges = ((rule,) for rule in found)
+    return _judge(policy, ranges, names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)), qname)
 
 
 def weightier(first: Verdict, then: Verdict) -> Verdict:
     """Return which of two verdicts that let something pass is to be noted.
 
-    A monitored match goes before one in shadow, any before none; of two alike the first stays.
+    The use of an exception goes before a monitored match, that before one in shadow, any before none; of two alike
+    the first stays.
     """
     return then if _weight(then) > _weight(first) else first
 
 
 def _weight(verdict: Verdict) -> int:
-    return 0 if not verdict.monitored else 1 if verdict.shadow else 2
+    if not verdict.monitored:
+        return 0
+    return 3 if verdict.waiver is not None else 1 if verdict.shadow else 2
 
 
-def _judge(policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str) -> Verdict:
+def _judge(
+    policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str, qname: Name
+) -> Verdict:
+    waivers = [each for each in policy.waivers if each.covers(name) or each.covers(qname)] if policy.waivers else []
     noted = PASSTHRU
     pardoned: set[tuple[str, bool, bool]] = set()  # see _pardons
     for rules in found:
@@ -237,15 +289,19 @@ def _judge(policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigge
             if (rule.app, rule.feed, shadow) in pardoned or (rule.app == SPECIAL and _within(name, policy.forwarded)):
                 continue
             if rule.allow:
-                if not (shadow or treatment.monitored or rule.feed):
+                if not (shadow or (treatment.monitored and treatment.waiver is None) or rule.feed):
                     return noted if noted.rule else Verdict(Action.PASSTHRU, trigger, rule, via)
                 pardoned |= _pardons(rule, shadow=shadow)
                 continue
             rollout = staged.rollout if staged is not None else ""
-            if not (shadow or treatment.monitored):
+            waiver = treatment.waiver if treatment.monitored or shadow else _lifting(waivers, rule)
+            if not (shadow or treatment.monitored or waiver is not None):
                 chosen = Verdict(rule.answer or treatment.action, trigger, rule, via, rollout=rollout)
                 break
-            would = Verdict(Action.PASSTHRU, trigger, rule, via, monitored=True, shadow=shadow, rollout=rollout)
+            would = Verdict(
+                Action.PASSTHRU, trigger, rule, via, monitored=True, shadow=shadow, rollout=rollout,
+                waiver=None if shadow else waiver,
+            )  # fmt: skip
             chosen = would if chosen is None else weightier(chosen, would)
         if chosen is None:
             continue
@@ -274,6 +330,11 @@ def _pardons(rule: Rule, *, shadow: bool) -> set[tuple[str, bool, bool]]:
         for feed in ((True,) if rule.feed else (True, False))
         for still in ((True,) if shadow else (True, False))
     }
+
+
+def _lifting(waivers: Sequence[Waiver], rule: Rule) -> Waiver | None:
+    """Return the first of the exceptions that cover a name which lifts a block by `rule`."""
+    return next((each for each in waivers if each.lifts(rule)), None)
 
 
 def _exceptions_first(rule: Rule) -> bool:

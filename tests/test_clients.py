@@ -9,18 +9,22 @@ from hypothesis import strategies as st
 from blocker import names
 from blocker.clients import Clients
 from blocker.config import Config
+from blocker.exceptions.entry import Grant
 from blocker.policy import Action, Gate, Treatment
 
 APPS = {"tiktok": 1, "wechat": 1, "special": 1, "canary": 1}
 
 
-def clients(text=None, apps=APPS, **more):
+NOON = 1_795_608_000  # 2026-11-25 12:00 UTC, a Wednesday
+
+
+def clients(text=None, apps=APPS, granted=(), **more):
     groups = text if text is not None else [
         {"name": "all", "clients": ["10.0.0.0/8", "2001:db8::/32"]},
         {"name": "site", "clients": ["10.1.0.0/16"], "block": ["tiktok"], "action": "nxdomain"},
         {"name": "host", "clients": ["10.1.2.3", "2001:db8::7"], "block": [], "monitor": ["wechat"]},
     ]  # fmt: skip
-    return Clients(Config.model_validate({"groups": groups, **more}), apps)
+    return Clients(Config.model_validate({"groups": groups, **more}), apps, NOON, granted)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +117,112 @@ def test_longest_prefix_as_a_plain_search_says(prefixes, number, data):
 def test_whose_answers_wait_for_the_gate(egress, gates):
     found = clients(listen=["192.0.2.53:53"], egress={"enabled": True, **egress})
     assert {group: found.policies[group].gate for group in gates} == {name: Gate(gate) for name, gate in gates.items()}
+
+
+# Schedules and exceptions.
+
+SCHEDULED = [{
+    "name": "staff", "clients": ["10.0.0.0/8"],
+    "schedules": [{"apps": ["tiktok"], "days": "mon-fri", "hours": "08:00-17:00", "outside": "monitor"},
+                  {"apps": ["wechat"], "hours": "12:00-13:00", "inside": "allow", "outside": "block"}],
+}]  # fmt: skip
+ON, SEEN = Treatment(Action.SINKHOLE), Treatment(Action.SINKHOLE, monitored=True)
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("moment", "tiktok", "wechat", "turns"),
+    [
+        (NOON - 1, ON, ON, NOON),
+        (NOON, ON, None, NOON + HOUR),
+        (NOON + HOUR, ON, ON, NOON + 5 * HOUR),
+        (NOON + 5 * HOUR, SEEN, ON, NOON + 20 * HOUR),
+    ],
+)
+def test_a_schedule_changes_what_a_group_blocks(moment, tiktok, wechat, turns):
+    found = Clients(Config.model_validate({"groups": SCHEDULED}), APPS, moment)
+    apps = found.policies["staff"].apps
+    assert (apps["tiktok"], apps.get("wechat"), found.turns) == (tiktok, wechat, turns)
+    assert set(found.unlisted.apps) == set(APPS)
+
+
+def test_nothing_turns_where_nothing_is_scheduled():
+    assert clients().turns is None
+
+
+def grant(number="1", **more):
+    said = {"ticket": "", "scope": "suffix", "value": "help.tiktok.com", "app": "", "group": "", "clients": "",
+            "starts": 0, "ends": NOON + HOUR}  # fmt: skip
+    return Grant(id=number, **said | more)
+
+
+APP = {"scope": "", "value": "", "app": "tiktok"}
+
+
+def used(found, address):
+    """Return which exceptions a client has: for names, and for all of tiktok."""
+    policy = found.policy_for(ip_address(address).packed)
+    tiktok = policy.apps.get("tiktok")
+    return [each.id for each in policy.waivers], tiktok.waiver.id if tiktok and tiktok.waiver else None
+
+
+@pytest.mark.parametrize(
+    ("granted", "address", "expected"),
+    [
+        ([grant()], "192.0.2.1", (["1"], None)),  # everybody, in groups and out of them
+        ([grant()], "10.1.2.3", (["1"], None)),
+        ([grant(group="site")], "10.1.0.1", (["1"], None)),
+        ([grant(group="site")], "10.2.0.1", ([], None)),
+        ([grant(group="site")], "10.1.2.3", ([], None)),  # its group is another
+        ([grant(group="default")], "192.0.2.1", (["1"], None)),
+        ([grant(**APP)], "10.0.0.1", ([], "1")),
+        ([grant(**APP)], "10.1.2.3", ([], None)),  # does not block it anyway
+        ([grant(clients="10.0.0.0/30")], "10.0.0.3", (["1"], None)),
+        ([grant(clients="10.0.0.0/30")], "10.0.0.4", ([], None)),
+        ([grant(clients="10.1.0.0/20")], "10.1.2.3", (["1"], None)),  # a smaller group inside the exception's prefix
+        ([grant(clients="10.0.0.0/8", group="site")], "10.1.0.1", (["1"], None)),
+        ([grant(clients="10.0.0.0/8", group="site")], "10.0.0.1", ([], None)),
+        ([grant(clients="2001:db8::/48")], "2001:db8::7", (["1"], None)),
+        ([grant(clients="10.0.0.0/24"), grant("2", clients="10.0.0.7/32", **APP)], "10.0.0.7", (["1"], "2")),
+        ([grant(clients="10.0.0.0/24"), grant("2", clients="10.0.0.7/32", **APP)], "10.0.0.8", (["1"], None)),
+        ([grant(starts=NOON + 1)], "10.0.0.1", ([], None)),
+        ([grant(ends=NOON)], "10.0.0.1", ([], None)),  # the first second in which it does not hold
+        ([grant(group="gone")], "10.0.0.1", ([], None)),
+        ([grant(scope="", value="", app="special")], "10.0.0.1", ([], None)),
+    ],
+)
+def test_whose_an_exception_is(granted, address, expected):
+    assert used(clients(granted=granted), address) == expected
+
+
+def test_clients_with_an_exception_of_their_own_share_no_answers_with_others():
+    found = clients(granted=[grant(clients="10.0.0.0/30"), grant("2", clients="10.0.0.0/32")])
+    policies = [found.policy_for(ip_address(f"10.0.0.{each}").packed) for each in (0, 1, 4)]
+    assert [(each.group, each.variant) for each in policies] == [
+        ("all", "10.0.0.0/32"), ("all", "10.0.0.0/30"), ("all", ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("granted", "turns"),
+    [
+        ([grant()], NOON + HOUR),
+        ([grant(), grant("2", ends=NOON + 60)], NOON + 60),
+        ([grant(starts=NOON + 30)], NOON + 30),
+        ([grant(ends=NOON)], None),
+    ],
+)
+def test_an_exception_turns_when_it_begins_and_ends(granted, turns):
+    assert clients(granted=granted).turns == turns
+
+
+@given(st.sets(PREFIXES, min_size=1, max_size=6), st.sets(PREFIXES, max_size=4), st.integers(0, 2**32 - 1), st.data())
+def test_an_exceptions_clients_as_a_plain_search_says(prefixes, own, number, data):
+    near = data.draw(st.sampled_from(sorted(prefixes | own)))
+    address = ip_address(data.draw(st.sampled_from([number, int(near.network_address), int(near.broadcast_address)])))
+    groups = [{"name": f"g{at}", "clients": [str(each)]} for at, each in enumerate(sorted(prefixes))]
+    granted = [grant(str(at), clients=str(each)) for at, each in enumerate(sorted(own))]
+    policy = clients(groups, granted=granted).policy_for(address.packed)
+    holding = [(each.prefixlen, f"g{at}") for at, each in enumerate(sorted(prefixes)) if address in each]
+    assert policy.group == (max(holding)[1] if holding else "default")
+    assert {each.id for each in policy.waivers} == {str(at) for at, each in enumerate(sorted(own)) if address in each}

@@ -6,12 +6,13 @@ import dns.flags
 import pytest
 
 from blocker import events, names
-from blocker.policy import PASSTHRU, Action, Trigger, Verdict
+from blocker.policy import PASSTHRU, Action, Trigger, Verdict, Waiver
 from tests.oracle import rule, verdict
 
 QNAME = names.from_text("www.tiktok.com")
 ALLOWED = Verdict(Action.PASSTHRU, Trigger.QNAME, rule("ads.tiktok.com", allow=True))
 MONITORED = verdict("passthru", monitored=True)
+EXCEPTED = verdict("passthru", monitored=True, waiver=Waiver("7", "INC-1"))
 SHADOW = verdict("passthru", monitored=True, shadow=True, rollout="r1")
 ROLLED_OUT = verdict("nodata", rollout="r1")
 BLOCKED = verdict("sinkhole", trigger=Trigger.ALIAS, via="x.tiktokcdn.com")
@@ -74,6 +75,7 @@ def test_labels(qtype, rcode, ending, said, expected):
         (ALLOWED, False),
         (MONITORED, True),
         (SHADOW, True),
+        (EXCEPTED, True),
         (BLOCKED, True),
         (QUIET, False),
         (verdict("drop"), True),
@@ -106,6 +108,7 @@ WHY = {"app": "tiktok", "entry": "tiktok.yaml:1", "value": "tiktok.com", "refere
         (PASSTHRU, PLAIN),
         (BLOCKED, {**PLAIN, **WHY, "trigger": "alias", "action": "sinkhole", "via": "x.tiktokcdn.com"}),
         (MONITORED, {**PLAIN, **WHY, "trigger": "qname", "action": "monitor"}),
+        (EXCEPTED, {**PLAIN, **WHY, "trigger": "qname", "action": "except", "exception": "7", "ticket": "INC-1"}),
         (SHADOW, {**PLAIN, **WHY, "trigger": "qname", "action": "shadow", "rollout": "r1"}),
         (ROLLED_OUT, {**PLAIN, **WHY, "trigger": "qname", "action": "nodata", "rollout": "r1"}),
     ],

@@ -1,6 +1,6 @@
 """The only yes/no: precedence, aliases, addresses, monitoring."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocker import names
-from blocker.policy import PASSTHRU, Action, Policy, Staged, Treatment, Trigger, decide, inspect, is_private, weightier
+from blocker.lists.pattern import Pattern
+from blocker.policy import (
+    PASSTHRU,
+    Action,
+    Policy,
+    Scope,
+    Staged,
+    Treatment,
+    Trigger,
+    Waiver,
+    decide,
+    inspect,
+    is_private,
+    weightier,
+)  # fmt: skip
 from tests.oracle import Table, response, rule
 
 SINKHOLE = Treatment(Action.SINKHOLE)
@@ -333,3 +347,94 @@ def test_what_is_noted_of_two():
         (shadow, monitored, monitored), (monitored, shadow, monitored), (nothing, nothing, nothing),
     ):  # fmt: skip
         assert weightier(first, then) is noted
+
+
+# Exceptions that people have approved.
+
+
+def waived(*waivers, apps=None, **more):
+    return replace(STAFF, apps={**STAFF.apps, **(apps or {})}, waivers=waivers, **more)
+
+
+def named(text, number="7", app="", scope=Scope.SUFFIX):
+    return Waiver(number, "INC-1", scope, names.from_text(text), app=app)
+
+
+HELP = named("help.tiktok.com")
+WHOLE = Waiver("8", "INC-2", app="tiktok")
+WAIVED_APP = Treatment(Action.SINKHOLE, monitored=True, waiver=WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "qname", "action", "used"),
+    [
+        (waived(HELP), "help.tiktok.com", "passthru", HELP),
+        (waived(HELP), "www.help.tiktok.com", "passthru", HELP),  # and all below it
+        (waived(HELP), "tiktok.com", "sinkhole", None),  # nothing that it does not name
+        (waived(HELP), "nothelp.tiktok.com", "sinkhole", None),
+        (waived(named("tiktok.com", scope=Scope.EXACT)), "www.tiktok.com", "sinkhole", None),
+        (waived(named("tiktok.com")), "x.worse.ads.tiktok.com", "passthru", named("tiktok.com")),  # and lower entries
+        (waived(Waiver("9", scope=Scope.PATTERN, pattern=Pattern.parse("**.*tiktok*.com"))), "v-tiktokcdn.com",
+         "passthru", Waiver("9", scope=Scope.PATTERN, pattern=Pattern.parse("**.*tiktok*.com"))),
+        (waived(named("both.example")), "both.example", "passthru", named("both.example")),
+        (waived(named("both.example", app="wechat")), "both.example", "passthru", named("both.example", app="wechat")),
+        (waived(named("wechat.com", app="tiktok")), "wechat.com", "nxdomain", None),  # another app's block holds
+        (waived(named("mask.icloud.com")), "mask.icloud.com", "passthru", named("mask.icloud.com")),
+        (waived(named("onion")), "x.onion", "nodata", None),  # house-keeping must be named
+        (waived(named("onion", app="special")), "x.onion", "passthru", named("onion", app="special")),
+        (waived(apps={"tiktok": WAIVED_APP}), "www.tiktok.com", "passthru", WHOLE),
+        (waived(apps={"tiktok": WAIVED_APP}), "wechat.com", "nxdomain", None),
+        # A block by what it does not name holds, however less specific.
+        (waived(apps={"tiktok": WAIVED_APP}), "video.wechat.com", "nxdomain", None),
+        # What a list allows stays allowed: an exception never blocks more.
+        (waived(apps={"tiktok": WAIVED_APP}), "free.wechat.com", "nxdomain", None),
+        (waived(apps={"wechat": replace(WAIVED_APP, waiver=WHOLE)}), "other.example", "passthru", None),
+    ],
+)  # fmt: skip
+def test_an_exception_lifts_what_it_names_and_nothing_else(policy, qname, action, used):
+    verdict = decide(policy, RULES, names.from_text(qname))
+    assert (verdict.action, verdict.waiver) == (action, used)
+    assert verdict.monitored is (used is not None)
+
+
+@pytest.mark.parametrize(
+    ("policy", "records", "action", "used"),
+    [
+        # A name that may be asked may be told, whatever its answer points at ...
+        (waived(named("q.example")), "q.example. 1 CNAME a.tiktok.com", "passthru", "7"),
+        (waived(named("q.example")), "q.example. 1 CNAME a.wechat.com\na.wechat.com 1 A 203.0.113.1", "passthru", "7"),
+        (waived(named("q.example")), "q.example. 1 A 203.0.113.65", "passthru", "7"),
+        # ... as far as the exception goes.
+        (waived(named("q.example", app="tiktok")), "q.example. 1 CNAME a.wechat.com", "nxdomain", None),
+        (waived(named("q.example", app="tiktok")), "q.example. 1 A 203.0.113.1", "passthru", "7"),
+        (waived(named("q.example", app="tiktok")), "q.example. 1 A 203.0.113.65", "nxdomain", None),
+        # An alias that it names passes; what lies behind the alias does not.
+        (waived(HELP), "q.example. 1 CNAME help.tiktok.com", "passthru", "7"),
+        (waived(HELP), "q.example. 1 CNAME help.tiktok.com\nhelp.tiktok.com 1 CNAME x.tiktok.com", "sinkhole", None),
+        (waived(HELP), "q.example. 1 CNAME help.tiktok.com\nhelp.tiktok.com 1 A 203.0.113.1", "sinkhole", None),
+        (waived(apps={"tiktok": WAIVED_APP}), "q.example. 1 CNAME a.tiktok.com\na.tiktok.com 1 A 203.0.113.1",
+         "passthru", "8"),
+        (waived(apps={"tiktok": WAIVED_APP}), "q.example. 1 A 203.0.113.65", "nxdomain", None),
+        # Nothing lifts rebinding.
+        (waived(named("q.example")), "q.example. 1 A 10.0.0.1", "nodata", None),
+    ],
+)  # fmt: skip
+def test_an_exception_holds_for_the_answer_too(policy, records, action, used):
+    verdict = inspect(policy, RULES, names.from_text("q.example"), response(records, name="q.example"))
+    assert (verdict.action, verdict.waiver and verdict.waiver.id) == (action, used)
+
+
+LISTED = ("tiktok.com", "ads.tiktok.com", "worse.ads.tiktok.com", "both.example", "deep.wechat.com", "free.wechat.com",
+          "shared.example", "other.example", "feed.example", "free.ours.example", "onion")  # fmt: skip
+
+
+@given(
+    st.lists(st.builds(named, st.sampled_from(LISTED), app=st.sampled_from(["", "tiktok", "wechat"])), max_size=3),
+    st.sampled_from([{}, {"tiktok": WAIVED_APP}, {"wechat": WAIVED_APP}]),
+    st.sampled_from(LISTED),
+    st.sampled_from(["", "x.", "a.b."]),
+)
+def test_an_exception_never_blocks_more(waivers, apps, listed, below):
+    name = names.from_text(below + listed)
+    before, after = decide(STAFF, RULES, name), decide(waived(*waivers, apps=apps), RULES, name)
+    assert after.action is before.action or (after.action is Action.PASSTHRU and after.waiver is not None)

@@ -29,6 +29,7 @@ from blocker.egress.packets import Packet
 from blocker.egress.ring import Ring, open_socket
 from blocker.errors import CaptureError, ConfigError
 from blocker.events import Basis, address_text
+from blocker.exceptions import store
 from blocker.lists.opened import opened
 from blocker.serve import confine, helper, observer
 from blocker.sinks import privacy
@@ -76,7 +77,7 @@ def watch(
         )
     if problems := configuration.check_apps(config, {app: info.switches for app, info in index.apps.items()}):
         raise ConfigError(problems)
-    clients = Clients(config, index.apps)
+    clients = Clients(config, index.apps, time.time(), store.snapshot(config).granted)
     answers = Answers() if unresolved else None
     now = 0.0
 

@@ -1,22 +1,28 @@
 """`blocker explain`: is it blocked, by which line, on which ground? From the same `decide` as the server."""
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
-from blocker import config, names, policy
+from blocker import config, names, policy, schedule
 from blocker.bundle import current as bundles
-from blocker.cli import feeds
+from blocker.cli import feeds, times
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import ConfigError, NameFormatError
 from blocker.events import entry_id
+from blocker.exceptions import store
+from blocker.exceptions.entry import Grant
 from blocker.lists.index import Index, Listed
 from blocker.lists.opened import opened
 from blocker.policy import Action, Policy, Rule, Verdict
@@ -47,7 +53,7 @@ class Explanation:
     """Why a name or an address has its verdict; texts are for people."""
 
     asked: str
-    verdict: str  # blocked, monitored, shadow or allowed
+    verdict: str  # blocked, monitored, shadow, excepted or allowed
     group: str
     action: str
     answer: str  # what the client hears
@@ -55,11 +61,16 @@ class Explanation:
     entry_id: str  # what records of such an attempt call the entry
     others: tuple[str, ...]  # further entries for it, and why they did not decide
     notes: tuple[str, ...]
+    exception: Mapping[str, object]  # the one that lets it pass; empty: none does
+    schedules: tuple[Mapping[str, object], ...]  # of the apps that list it, for this group
 
 
 @click.command("explain")
 @click.argument("name")
 @click.option("--client", callback=_client, metavar="ADDR", help="Who asks; not said: a client in no group.")
+@click.option(
+    "--at", "when", callback=times.option(times.moment), metavar="TIME", help="When: 2026-11-27T17:00; not said: now."
+)
 @click.option("--type", "qtype", callback=_qtype, metavar="TYPE", help="What is asked for: A, AAAA, HTTPS, ...")
 @config_option
 @lists_option
@@ -69,6 +80,7 @@ def commands(
     ctx: click.Context,
     name: str,
     client: _Address | None,
+    when: datetime | None,
     qtype: int | None,
     path: Path | None,
     lists: tuple[Path, ...],
@@ -76,8 +88,8 @@ def commands(
 ) -> None:
     """Say whether NAME, a domain name or an IP address, is blocked, and why.
 
-    Works without a running blocker. Exit status 0: allowed (monitored and in shadow too). 1: blocked. 2: it cannot be
-    said.
+    Works without a running blocker. Exit status 0: allowed; monitored, in shadow and excepted too. 1: blocked. 2: it
+    cannot be said.
     """
     found = config.load(path, overrides(lists=lists))
     standing = rollouts.positions(found, rollouts.read(config.state_dir(found)))
@@ -86,7 +98,9 @@ def commands(
         index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
-        explanation = _explain(found, index, name, client, qtype, standing)
+        moment = time.time() if when is None else when.timestamp()
+        granted = store.snapshot(found).granted
+        explanation = _explain(found, index, name, client, qtype, standing, moment, granted)
     click.echo(json.dumps(asdict(explanation)) if as_json else "\n".join(_lines(explanation)))
     ctx.exit(1 if explanation.verdict == "blocked" else 0)
 
@@ -98,8 +112,10 @@ def _explain(
     client: _Address | None,
     qtype: int | None,
     standing: Mapping[str, Position],
+    moment: float,
+    granted: Sequence[Grant],
 ) -> Explanation:
-    clients = Clients(found, index.apps)
+    clients = Clients(found, index.apps, moment, granted)
     who = clients.unlisted if client is None else clients.policy_for(client.packed)
     address = _address(asked)
     if address is None:
@@ -121,6 +137,8 @@ def _explain(
         notes=tuple(each.note for each in listed if each.note and each.rule == verdict.rule)
         + tuple(_rolled_out(verdict, standing, None if client is None else clients.bucket(client.packed)))
         + tuple(_notes(verdict, who, address)),
+        exception=_exception(verdict, granted),
+        schedules=tuple(_schedules(found, who.group, verdict, listed, moment)),
     )
 
 
@@ -135,6 +153,32 @@ def _rolled_out(verdict: Verdict, standing: Mapping[str, Position], bucket: int 
     yield f"rollout {verdict.rollout} is at stage {now} and {reached} this client{share}{returned}"
     if verdict.rule.shadow:
         yield "the entry's own list says shadow, whatever the rollout"
+
+
+def _exception(verdict: Verdict, granted: Sequence[Grant]) -> Mapping[str, object]:
+    """Return the exception that decided, if one did."""
+    waiver = verdict.waiver
+    return {} if waiver is None else next(each.said() for each in granted if each.id == waiver.id)
+
+
+def _schedules(
+    found: Config, group: str, verdict: Verdict, listed: Sequence[Listed], moment: float
+) -> Iterator[Mapping[str, object]]:
+    """Yield the schedules of the apps that list what was asked, and what they do at `moment`."""
+    apps = {each.rule.app for each in listed if each.active} | ({verdict.rule.app} if verdict.rule else set())
+    scheduled = next((each.scheduled for each in found.groups if each.name == group), {})
+    for app in sorted(apps & scheduled.keys()):
+        for each in scheduled[app]:
+            yield {
+                "app": app,
+                "days": list(each.days),
+                "hours": list(each.hours),
+                "zone": each.zone,
+                "inside": each.inside,
+                "outside": each.outside,
+                "open": schedule.is_within(each, moment),
+                "changes": schedule.next_change([each], moment),
+            }
 
 
 def _address(text: str) -> _Address | None:
@@ -171,7 +215,9 @@ def _answer(found: Config, action: Action, qtype: int | None) -> str:
 
 
 def _notes(verdict: Verdict, who: Policy, address: _Address | None) -> Iterator[str]:
-    if verdict.shadow:
+    if verdict.waiver is not None:
+        yield "it would be blocked but for the exception; each use is counted and logged with the exception's number"
+    elif verdict.shadow:
         yield "in shadow: answered truthfully, counted and logged as what would have been blocked"
     elif verdict.monitored:
         yield f"group {who.group} only monitors this app: answered truthfully, counted and logged"
@@ -219,8 +265,29 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         ]
     if rule is not None and not rule.allow:
         rows += [("reason", rule.reason), ("legal", rule.reference)]
+    rows += [("except", _exception_text(explanation.exception))] if explanation.exception else []
+    rows += [("hours", _schedule_text(each)) for each in explanation.schedules]
     rows += [("also", other) for other in explanation.others]
     rows += [("note", note) for note in explanation.notes]
     for label, text in rows:
         if text:
             yield f"  {label:7} {text}"
+
+
+def _exception_text(said: Mapping[str, object]) -> str:
+    grant = Grant.of(said)
+    ticket = f", ticket {grant.ticket}" if grant.ticket else ""
+    return (
+        f"{grant.id}: {grant.what()}, for {grant.whose()}, until {times.shown(grant.ends)};"
+        f" approved by {grant.approved_by or 'the publisher'}{ticket}"
+    )
+
+
+def _schedule_text(said: Mapping[str, Any]) -> str:
+    state = "inside, so" if said["open"] else "outside, so"
+    zone = UTC if said["zone"] == "UTC" else ZoneInfo(said["zone"])
+    return (
+        f"{said['app']}: {said['inside']} {','.join(said['days'])} {' '.join(said['hours'])} {said['zone']},"
+        f" else {said['outside']}; {state} {said['inside'] if said['open'] else said['outside']}"
+        f" until {times.shown(said['changes'], zone)}"
+    )

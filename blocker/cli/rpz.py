@@ -23,6 +23,7 @@ from blocker.cli.options import config_option, json_option, lists_option, overri
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import BlockerError, ConfigError
+from blocker.exceptions import store
 from blocker.lists.opened import opened
 from blocker.rollout import state as rollouts
 from blocker.rpz import export, status, zone
@@ -69,7 +70,7 @@ def export_zone(
         index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
-        policies = Clients(found, index.apps).policies
+        policies = Clients(found, index.apps, time.time(), store.snapshot(found).granted).policies
         if group not in policies:
             raise BlockerError(f"there is no group {group!r}. Known are {', '.join(sorted(policies))}.")
         words = wording(found)

@@ -9,6 +9,7 @@ from blocker.config.bundles import Bundles
 from blocker.config.candidates import Candidates
 from blocker.config.egress import Egress, EgressGroup, governed, redirected
 from blocker.config.evidence import Evidence
+from blocker.config.exceptions import Exceptions
 from blocker.config.feeds import Feed, Fetch
 from blocker.config.gating import Gating
 from blocker.config.learning import Learning
@@ -37,6 +38,8 @@ from blocker.config.places import (
     checkpoints_file,
     control_socket,
     egress_socket,
+    exceptions_audit,
+    exceptions_file,
     node,
     resolv_conf,
     servers,
@@ -44,6 +47,7 @@ from blocker.config.places import (
 )
 from blocker.config.rollout import Plan, Rollout, Stage
 from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
+from blocker.config.schedules import Schedule
 from blocker.config.section import Section
 from blocker.config.sinkhole import PageText, Sinkhole, SinkholeLimits, ends, strays
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
@@ -63,6 +67,7 @@ __all__ = [
     "EgressGroup",
     "Endpoint",
     "Evidence",
+    "Exceptions",
     "Feed",
     "Fetch",
     "Forward",
@@ -84,6 +89,7 @@ __all__ = [
     "RpzImport",
     "RpzKey",
     "RpzZone",
+    "Schedule",
     "Section",
     "Sinkhole",
     "SinkholeLimits",
@@ -100,6 +106,8 @@ __all__ = [
     "egress_socket",
     "endpoint",
     "ends",
+    "exceptions_audit",
+    "exceptions_file",
     "governed",
     "load",
     "node",

@@ -35,7 +35,7 @@ def _apps(config: Config, known: list[str]) -> Iterator[tuple[Where, str]]:
     for where, app in _mentions(config):
         if app not in known:
             yield where, f"there is no app {app!r}{nearest(app, known)}"
-        elif app in config.lists.disable and where[-2] in ("block", "monitor"):
+        elif app in config.lists.disable and where[-2] in ("block", "monitor", "apps"):
             yield where, f"app {app!r} is not loaded, because lists.disable names it; remove it from one of the two"
 
 
@@ -57,6 +57,9 @@ def _mentions(config: Config) -> Iterator[tuple[Where, str]]:
             yield (*above, "block", at), app
         for at, app in enumerate(group.monitor):
             yield (*above, "monitor", at), app
+        for at, schedule in enumerate(group.schedules):
+            for place, app in enumerate(schedule.apps):
+                yield (*above, "schedules", at, "apps", place), app
 
 
 def _switches(config: Config, known: Mapping[str, list[str]]) -> Iterator[tuple[Where, str]]:

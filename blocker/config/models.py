@@ -4,7 +4,7 @@ Every field has a default that a small office could run with. Unknown keys are e
 the names or the descriptions, which are also the reference page and the JSON schema.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, model_validator
 
 from blocker.config.overrides import Override
+from blocker.config.schedules import Schedule
 from blocker.config.section import Section
 from blocker.config.values import (
     AddressV4,
@@ -32,7 +33,7 @@ from blocker.config.values import (
     Zone,
     mistakes,
 )
-from blocker.policy import Action
+from blocker.policy import SPECIAL, Action
 
 UNLISTED: Final = "default"  # the group of every client that is in no other
 
@@ -151,6 +152,8 @@ class Group(Treatment):
     """Apps to block; not said: all of them."""
     monitor: tuple[AppId, ...] = ()
     """Apps to answer truthfully, but to count and log as what would have been blocked."""
+    schedules: tuple[Schedule, ...] = ()
+    """Hours in which apps that are blocked are treated otherwise; several for one app add up."""
 
     @model_validator(mode="after")
     def _separate(self) -> Self:
@@ -160,9 +163,33 @@ class Group(Treatment):
         for at, app in enumerate(self.monitor):
             if app in (self.block or ()):
                 found.append((("monitor", at), f"{app!r} is both blocked and monitored; remove one of the two"))
+        found += self._unscheduled()
         if found:
             raise mistakes(found)
         return self
+
+    @property
+    def scheduled(self) -> dict[str, list[Schedule]]:
+        """The schedules of each app that has any."""
+        found: dict[str, list[Schedule]] = {}
+        for schedule in self.schedules:
+            for app in schedule.apps:
+                found.setdefault(app, []).append(schedule)
+        return found
+
+    def _unscheduled(self) -> Iterator[tuple[Where, str]]:
+        """Yield what is wrong with the schedules as a whole."""
+        first: dict[str, Schedule] = {}
+        for at, schedule in enumerate(self.schedules):
+            for position, app in enumerate(schedule.apps):
+                where: Where = ("schedules", at, "apps", position)
+                if app == SPECIAL:
+                    yield where, f"{app!r} names never belong outside, at no hour; see protection.special_names"
+                elif app in self.monitor or (self.block is not None and app not in self.block):
+                    yield where, f"the group does not block {app!r}; put it into `block`, the schedule says when"
+                before = first.setdefault(app, schedule)
+                if (before.inside, before.outside) != (schedule.inside, schedule.outside):
+                    yield where, f"another schedule of {app!r} says otherwise what is inside and outside of its hours"
 
 
 class Lists(Section):

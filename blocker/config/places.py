@@ -104,6 +104,16 @@ def checkpoints_file(config: Config, environment: Mapping[str, str] = os.environ
     return state_dir(config, environment) / "evidence.checkpoints"
 
 
+def exceptions_file(config: Config, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where exceptions are kept; the file may not exist yet. Raises ConfigError."""
+    return config.exceptions.file or state_dir(config, environment) / "exceptions.db"
+
+
+def exceptions_audit(config: Config, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where changes of exceptions are written. Raises ConfigError."""
+    return config.exceptions.audit or exceptions_file(config, environment).with_suffix(".audit.jsonl")
+
+
 def account(environment: Mapping[str, str] = os.environ) -> str:
     """Return the account of the person at the keyboard: behind sudo the one that called it."""
     uid = os.getuid()

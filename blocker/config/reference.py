@@ -36,6 +36,8 @@ _FORMATS = {
     "language": "language tag",
     "time": "time of day",
     "time zone": "time zone",
+    "weekdays": "weekday or `mon-fri`",
+    "hours": "`HH:MM-HH:MM`",
     "sha256": "SHA-256",
     "public-key": "public key",
     "key-id": "number of a key",

@@ -10,6 +10,7 @@ from blocker.config.bundles import Bundles
 from blocker.config.candidates import Candidates
 from blocker.config.egress import Egress, redirected
 from blocker.config.evidence import Evidence
+from blocker.config.exceptions import Exceptions
 from blocker.config.feeds import MAX_FEEDS, Feed, Fetch
 from blocker.config.models import (
     UNLISTED,
@@ -63,6 +64,8 @@ class Config(Section):
     """How feeds are fetched."""
     bundles: Bundles = Bundles()
     """Signed bundles: with trusted keys, lists come from installed bundles and from nowhere else."""
+    exceptions: Exceptions = Exceptions()
+    """Exceptions that people ask for and approve, and that end by themselves."""
     protection: Protection = Protection()
     """Names and addresses that stay inside, whatever the lists say."""
     rpz: Rpz = Rpz()

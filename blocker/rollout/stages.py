@@ -66,7 +66,8 @@ class Stages:
             about = plan.app or plan.feed or plan.file or ""
             if about not in of or staged.shadow:  # of two about the same thing the one that holds it back
                 of[about] = staged
-        return replace(policy, staged_apps=apps, staged_lists=lists, variant=f"{reached}" if reached < BUCKETS else "")
+        variant = f"{policy.variant} {reached}".strip() if reached < BUCKETS else policy.variant
+        return replace(policy, staged_apps=apps, staged_lists=lists, variant=variant)
 
 
 def _reaches(plan: Plan, group: str, reached: int) -> bool:

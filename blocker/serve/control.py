@@ -92,7 +92,13 @@ class Control:
                 self._regions, lambda: self._facts, beside=self._beside, counted=self._rollouts.counts
             )
             Httpd(http, pages(collector, self._regions, self._beside)).start()
-        Console(control, {"status": self._status, "reload": self._reload, "rollouts": self._rollouts_now}).start()
+        answering = {
+            "status": self._status,
+            "reload": self._reload,
+            "rollouts": self._rollouts_now,
+            "exceptions": self._amend,
+        }
+        Console(control, answering).start()
         self._rollouts.start()
         if self._watch is not None:
             self._watch.start()
@@ -133,6 +139,9 @@ class Control:
 
     def _reload(self) -> commands.Answer:
         return self._link.reload(commands.RELOAD)
+
+    def _amend(self) -> commands.Answer:
+        return self._link.ask("exceptions", commands.RELOAD)
 
     def _changed(self, paths: list[str]) -> None:
         """Have changed files read; the supervisor logs what comes of it."""

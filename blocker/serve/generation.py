@@ -2,14 +2,17 @@
 
 `prepare` runs in a short-lived process of its own, since compiling takes seconds and memory; `Generation.open`
 runs in each worker and takes milliseconds. Nothing here touches a socket.
+
+Beside it stand the exceptions, a file of their own: they come and go without lists or configuration being read
+again (`amend`). What schedules and exceptions make of both at a moment is not written down anywhere: whoever opens
+them says which moment it is, so that time needs neither a disk nor another process to go by.
 """
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -30,11 +33,12 @@ from blocker.lists.feed import FeedFile
 from blocker.lists.index import Index
 from blocker.rollout import plan as rollouts
 from blocker.rollout import state as moved
+from blocker.serve import excepted, statefile
+from blocker.serve.excepted import Standing
 from blocker.serve.look import look, signature
 from blocker.sinks import oplog
 from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
 
-_KEPT: Final = 2  # generations and indexes kept on disk beside the current one
 _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
 _AT_START: Final = ("listen", "metrics", "log", "evidence", "process")  # bound, opened or forked before we serve ...
 _PARTS: Final = (  # ... and so are these keys of sections
@@ -50,6 +54,7 @@ _NOT_POLICY: Final = (
     "process",
     "evidence",
     "candidates",
+    "exceptions",
     "feeds",
     "fetch",
     "rpz",
@@ -61,6 +66,7 @@ _NOT_POLICY: Final = (
 class Generation:
     """One configuration with its lists, ready to serve."""
 
+    path: str
     number: int
     config: Config
     index: Index
@@ -70,11 +76,17 @@ class Generation:
     basis: Basis  # what attempts are recorded to rest on
 
     @classmethod
-    def open(cls, path: str | Path) -> "Generation":
-        """Open the generation that `prepare` described in the file at `path`.
+    def open(cls, standing: Standing, before: "Generation | None" = None) -> "Generation":
+        """Open the generation that `prepare` described, as it is at a moment, with the exceptions of then.
 
-        Raises ArtifactError when it, or the index it names, is missing or damaged.
+        `before` was opened before: what is the same is not read again. Raises ArtifactError when the generation,
+        the index it names or the exceptions are missing or damaged.
         """
+        path = standing.generation
+        granted = excepted.granted(standing)
+        if before is not None and before.path == path:
+            clients = Clients(before.config, before.index.apps, standing.moment, granted)
+            return replace(before, clients=clients)
         try:
             said = json.loads(Path(path).read_bytes())
             config = rollouts.applied(
@@ -86,7 +98,8 @@ class Generation:
             raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
         index = Index.open(index_path)
         basis = Basis(index.digest[:_SHORT], policy_version(config)[:_SHORT])
-        return cls(number, config, index, Clients(config, index.apps), servers, wording(config), basis)
+        clients = Clients(config, index.apps, standing.moment, granted)
+        return cls(path, number, config, index, clients, servers, wording(config), basis)
 
     def cache_limits(self, workers: int) -> Limits:
         """Return one worker's share of the cache."""
@@ -142,11 +155,14 @@ def policy_version(config: Config) -> str:
     return hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=32).hexdigest()
 
 
-def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> dict[str, object]:
+def prepare(
+    path: Path | None, overrides: Mapping[str, object], number: int, *, first: bool = False
+) -> dict[str, object]:
     """Read configuration and lists, compile what is not compiled yet, and describe generation `number` in a file.
 
-    Returns what the supervisor must know of it: `path`, and for the metrics `digest`, `compiled`, `apps`,
+    Returns what the supervisor must know of it: `path`, `exceptions`, and for the metrics `digest`, `compiled`, `apps`,
     `watch`, `looked`, `at_start`, `feeds`. Raises BlockerError, and then nothing has changed that anybody serves from.
+    Exceptions that cannot be read are no reason not to start: the `first` generation has none then, which is stricter.
     """
     began = time.monotonic()
     looked = look([str(path)] if path else [])  # before each is read: what changes later is seen to have changed
@@ -179,6 +195,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         from blocker.rpz import keys  # there alone: it needs a DNS library
 
         keys.load(config.rpz.keys)  # a secret that cannot be read refuses the reload, not the transfers after it
+    exceptions = excepted.prepare(config, folder, number, first=first)
     target = folder / f"generation-{number}.json"
     said = {
         "number": number,
@@ -188,9 +205,9 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "lists": source.lists.model_dump(mode="json"),
         "rollouts": moved.said(positions),
     }
-    _write(target, json.dumps(said).encode())
-    _tidy(folder, "generation-*.json", {target})
-    _tidy(folder, "lists-*.index", {index_path})
+    statefile.write(target, json.dumps(said).encode())
+    statefile.tidy(folder, "generation-*.json", {target})
+    statefile.tidy(folder, "lists-*.index", {index_path})
     return {
         "path": str(target),
         "number": number,
@@ -206,6 +223,7 @@ def prepare(path: Path | None, overrides: Mapping[str, object], number: int) -> 
         "bundle": source.bundle.said() if source.bundle else None,
         "rpz": _zones(config, folder),
         "candidates": str(folder) if config.candidates.enabled else None,
+        "exceptions": exceptions,
         "watch": folders + ([str(path)] if path else []),
         "looked": signature(looked),
         "at_start": at_start(config),
@@ -230,7 +248,7 @@ def restaged(current: Mapping[str, object], number: int) -> dict[str, object] | 
     if positions == former:
         return None
     target = folder / f"generation-{number}.json"
-    _write(target, json.dumps(said | {"number": number, "rollouts": moved.said(positions)}).encode())
+    statefile.write(target, json.dumps(said | {"number": number, "rollouts": moved.said(positions)}).encode())
     policy = policy_version(rollouts.applied(config, positions))
     return {
         **current, "path": str(target), "number": number, "policy": policy, "rollouts": _rollouts(config, positions),
@@ -280,7 +298,7 @@ def compiled(config: Config, folder: Path, feeds: Sequence[FeedFile] = ()) -> tu
     try:
         lists.build(lists.gather(config.lists, feeds=feeds), target)
     except OSError as error:
-        raise _unwritable(target, error) from error
+        raise statefile.unwritable(target, error) from error
     return target, Index.open(target)
 
 
@@ -292,29 +310,3 @@ def _tell(bundle: bundles.Facts) -> None:
         log.warning("lists come from a bundle that has expired; it stays until a newer one is installed", **said)
     else:
         log.info("lists come from a signed bundle", **said)
-
-
-def _write(target: Path, content: bytes) -> None:
-    """Put a file in place whole or not at all."""
-    draft = target.with_suffix(f".{os.getpid()}.draft")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise _unwritable(target, error) from error
-
-
-def _unwritable(target: Path, error: OSError) -> ArtifactError:
-    return ArtifactError(f"{target}: cannot be written: {error}. Free some space, or set process.state_dir.")
-
-
-def _tidy(folder: Path, pattern: str, keep: set[Path]) -> None:
-    """Remove all but the newest files; workers that still map an old index keep it until they let go."""
-    found = sorted(folder.glob(pattern), key=lambda each: each.stat().st_mtime, reverse=True)
-    for each in found[_KEPT:]:
-        if each not in keep:
-            each.unlink(missing_ok=True)

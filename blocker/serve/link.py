@@ -6,7 +6,6 @@ import os
 import queue
 import socket
 import threading
-from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -25,8 +24,9 @@ class Link:
         self._socket = sock
         self._socket.settimeout(_STEP)
         self._parent = os.getppid()
-        self._lock = threading.Lock()  # commands go out in the order in which their askers wait
-        self._asking: deque[queue.SimpleQueue[Message]] = deque()
+        self._lock = threading.Lock()
+        self._asking: dict[int, queue.SimpleQueue[Message]] = {}
+        self._asked = 0
         self._open = True
 
     def events(self) -> Iterator[Message]:
@@ -42,8 +42,8 @@ class Link:
                     self._reply(message)
         with self._lock:
             self._open = False
-            askers, self._asking = self._asking, deque()
-        for asker in askers:
+            askers, self._asking = self._asking, {}
+        for asker in askers.values():
             asker.put(_CLOSED)
 
     def inquire(self) -> None:
@@ -51,21 +51,33 @@ class Link:
         with self._lock, contextlib.suppress(OSError):  # it is gone: `events` ends
             self._socket.sendall(b'{"command":"generation"}\n')
 
-    def reload(self, timeout: float) -> Message:
-        """Ask for a reload and return the reply, `ok` and perhaps `problems`; waits `timeout` seconds at the most."""
+    def ask(self, command: str, timeout: float) -> Message:
+        """Ask for a reload, of everything or of the `exceptions`; return the reply, `ok` and perhaps `problems`.
+
+        Waits `timeout` seconds at the most.
+        """
         answer: queue.SimpleQueue[Message] = queue.SimpleQueue()
         with self._lock:
             if not self._open:
                 return _CLOSED
+            self._asked += 1
+            number = self._asked
             try:
-                self._socket.sendall(b'{"command":"reload"}\n')
+                self._socket.sendall(json.dumps({"command": command, "ask": number}).encode() + b"\n")
             except OSError as error:
                 return {"ok": False, "problems": [f"the supervisor cannot be asked: {error}"]}
-            self._asking.append(answer)
+            self._asking[number] = answer
         try:
             return answer.get(timeout=timeout)
-        except queue.Empty:  # stays in the queue: its reply, when it comes, must not go to the next asker
+        except queue.Empty:
             return {"ok": False, "problems": [f"the supervisor gave no reply within {timeout:g} s; see the log"]}
+        finally:
+            with self._lock:
+                self._asking.pop(number, None)
+
+    def reload(self, timeout: float) -> Message:
+        """Ask for a reload of everything, as `ask` does."""
+        return self.ask("reload", timeout)
 
     def _receive(self) -> bytes:
         """Return what the supervisor says next; nothing when it is gone."""
@@ -79,8 +91,9 @@ class Link:
                 return b""
 
     def _reply(self, message: Message) -> None:
+        number = message.pop("ask", None)
         with self._lock:
-            asker = self._asking.popleft() if self._asking else None
+            asker = self._asking.get(number) if isinstance(number, int) else None
         if asker is not None:
             asker.put(message)
 

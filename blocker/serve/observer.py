@@ -31,6 +31,7 @@ from blocker.egress.ring import Ring
 from blocker.errors import BlockerError
 from blocker.lists.index import Index
 from blocker.serve import confine
+from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link
 from blocker.sinks import capture, companions, oplog
@@ -123,7 +124,7 @@ class News:
                 break
             if event["event"] == "generation":
                 try:
-                    self._newest = Generation.open(str(event["path"]))
+                    self._newest = Generation.open(Standing.of(event["standing"]))
                 except BlockerError as error:
                     self._log.error("packets are judged by the former lists", why=str(error))
                 self._heard.set()

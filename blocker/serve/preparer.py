@@ -6,44 +6,60 @@ What it finds, good or bad, comes back over a pipe as one JSON object; that it d
 import contextlib
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import setproctitle
 
 from blocker.errors import BlockerError, ProblemsError
-from blocker.serve import generation, priority
+from blocker.serve import excepted, generation, priority
 
 _LAST_WORDS: Final = 5.0  # seconds between a preparer's first octet and its last
 DIED = "the process that reads the lists died: see the log above, and the machine's memory"
 
 
-def main(
-    pipe: socket.socket,
-    path: Path | None,
-    overrides: Mapping[str, object],
-    number: int,
-    current: Mapping[str, object],
-) -> int:
-    """Be the preparer of generation `number`: the body of a forked process. Returns its exit status.
+Prepare = Callable[[], dict[str, object]]
+Instead = Callable[[], dict[str, object] | None]
 
-    If it is refused, `instead` is the `current` one with rollouts as they stand, should one have been moved.
+
+def everything(
+    path: Path | None, overrides: Mapping[str, object], number: int, current: Mapping[str, Any]
+) -> tuple[Prepare, Instead]:
+    """Return the work of preparing generation `number`.
+
+    If it is refused, what comes into force all the same is the `current` one with rollouts as they stand.
+    """
+    return (
+        lambda: generation.prepare(path, overrides, number, first=not current),
+        lambda: generation.restaged(current, number) if current else None,
+    )
+
+
+def exceptions(number: int, current: Mapping[str, Any]) -> tuple[Prepare, Instead]:
+    """Return the work of reading the exceptions of the `current` generation anew."""
+    return lambda: excepted.amend(current, number), lambda: None
+
+
+def main(pipe: socket.socket, prepare: Prepare, instead: Instead) -> int:
+    """Be a preparer: the body of a forked process. Returns its exit status.
+
+    If what it prepares is refused, `instead` may say what comes into force all the same.
     """
     setproctitle.setproctitle("blocker: preparer")
     priority.give_way()
     said: dict[str, object]
     try:
         with priority.interrupted():
-            said = generation.prepare(path, overrides, number)
+            said = prepare()
     except ProblemsError as error:
         said = {"problems": list(error.problems)}
     except (BlockerError, OSError, MemoryError) as error:
         said = {"problems": [str(error) or type(error).__name__]}
-    if "problems" in said and current:
+    if "problems" in said:
         with contextlib.suppress(BlockerError, OSError):
-            if (instead := generation.restaged(current, number)) is not None:
-                said["instead"] = instead
+            if (other := instead()) is not None:
+                said["instead"] = other
     pipe.sendall(json.dumps(said).encode())
     return 0
 

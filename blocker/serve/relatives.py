@@ -24,6 +24,7 @@ from blocker.config import Candidates
 from blocker.errors import BlockerError, CandidateError
 from blocker.lists import gather
 from blocker.serve import priority
+from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link, Message
 from blocker.sinks import oplog
@@ -56,7 +57,7 @@ class Relatives:
         self._positions = [region.head for region in regions]
         self._search: Search | None = None
         self._wanted: Candidates | None = None
-        self._newest = ""  # path of the generation whose lists count; empty: they are known
+        self._newest: Standing | None = None  # whose lists count; None: they are known
         self._missed = 0
         self._say_at = 0.0  # monotonic seconds
         self._ending = threading.Event()
@@ -74,7 +75,7 @@ class Relatives:
 
     def _hear(self, event: Message) -> bool:
         """Take note of what is in force; False: no search is wanted."""
-        self._newest = str(event["path"])
+        self._newest = Standing.of(event["standing"])
         return bool(event.get("candidates"))
 
     def _run(self) -> None:
@@ -98,11 +99,11 @@ class Relatives:
 
     def _adopt(self) -> None:
         """Go on under the newest lists; the memory stays unless the section itself has changed."""
-        path, self._newest = self._newest, ""
-        if not path:
+        newest, self._newest = self._newest, None
+        if newest is None:
             return
         try:
-            generation = Generation.open(path)
+            generation = Generation.open(newest)
             must = gather.required(bundles.in_force(generation.config).lists)
         except BlockerError as error:
             self._log.error("the search for candidates goes on with the former lists", why=str(error))

@@ -2,6 +2,10 @@
 
 Nothing changes until the preparer has succeeded. A worker that starts meanwhile starts with the newest
 generation; one that cannot adopt it is replaced by one that starts with it.
+
+Three things replace what is in force. A reload reads everything anew. An amendment reads the exceptions alone, and
+waits for no reload: lists may take their time to compile. A turn reads nothing: time has come for a schedule or an
+exception, and the workers are told so. It needs no file and no other process, so nothing keeps it from happening.
 """
 
 import contextlib
@@ -16,35 +20,58 @@ from typing import Any, Final
 
 from blocker.errors import ProblemsError
 from blocker.serve import preparer
+from blocker.serve.excepted import Standing
 from blocker.serve.slot import Slot
 from blocker.serve.systemd import Systemd
+from blocker.serve.turns import Turns
 from blocker.sinks import oplog
 
 _PREPARE: Final = 120.0  # seconds a preparer may take
-_ADOPT: Final = 30.0  # seconds workers may take to adopt a generation
+_ADOPT: Final = 30.0  # seconds workers may take to adopt what is new
 
-StartPreparer = Callable[[int], tuple[int, socket.socket]]  # generation number -> pid, pipe
+Base = Mapping[str, Any] | None  # what an amendment starts from; None: everything is read
+StartPreparer = Callable[[int, Base], tuple[int, socket.socket]]  # number -> pid, pipe
 Say = Callable[[Mapping[str, object]], None]
+Clocks = Callable[[], tuple[float, float]]
+
+
+def clocks() -> tuple[float, float]:
+    """Return unix time, and the seconds of a clock that nobody sets and that runs while the machine sleeps."""
+    return time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(slots=True)
+class Adoption:
+    """Workers that were told something new, and have not said yet that they have it."""
+
+    told: int  # its number
+    waiting: set[int]  # slots
+    deadline: float  # monotonic seconds
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether there is nothing to wait for any more."""
+        return not self.waiting or now >= self.deadline
 
 
 @dataclass(slots=True)
 class Reload:
-    """A reload under way."""
+    """A reload or an amendment under way."""
 
+    amends: bool
+    number: int
     pid: int  # of the preparer
     pipe: socket.socket | None
     began: float  # monotonic seconds
     deadline: float  # monotonic seconds
     askers: list[Say] = field(default_factory=list)  # who waits for its result
-    prepared: bool = False
     problems: list[str] = field(default_factory=list)  # why it was refused, though moved rollouts come into force
-    waiting: set[int] = field(default_factory=set)  # slots that have not adopted yet
+    adoption: Adoption | None = None  # None: being prepared
     again: bool = False  # asked for once more meanwhile: what is being read may be older than what was asked for
     askers_again: list[Say] = field(default_factory=list)
 
 
 class Reloads:
-    """The generation in force, and the reload under way."""
+    """What is in force, and whatever is under way to replace it."""
 
     def __init__(
         self,
@@ -53,6 +80,7 @@ class Reloads:
         start_preparer: StartPreparer,
         say: Say,
         systemd: Systemd,
+        clocks: Clocks = clocks,
     ) -> None:
         """`say` reaches all companions: what is in force is for them to count, show and serve."""
         self._selector = selector
@@ -60,13 +88,18 @@ class Reloads:
         self._start_preparer = start_preparer
         self._say = say
         self._systemd = systemd
+        self._clocks = clocks
         self._log = oplog.get("supervisor")
-        self._under_way: Reload | None = None
+        self._under_way: dict[bool, Reload] = {}  # by whether it amends
+        self._turn: Adoption | None = None
+        self._turns = Turns(*clocks())
         self._number = int(time.time())  # above every number of a former run, whose files may still lie there
+        self._told = 0  # times that workers were told something new
         self._succeeded = 0
         self._refused = 0
         self._last_success = time.time()
         self._problems: list[str] = []
+        self._unamended: list[str] = []  # problems of the last amendment
         self._duration = 0.0
         self._at_start: Mapping[str, str] = {}  # what only a start puts in force, as it was then
         self.current: dict[str, Any] = {}
@@ -74,63 +107,82 @@ class Reloads:
 
     def first(self) -> None:
         """Prepare the first generation, and wait for it. Raises ProblemsError with all that is wrong."""
-        pid, pipe = self._start_preparer(self._number)
+        pid, pipe = self._start_preparer(self._number, None)
         said = preparer.result(pipe, started=False)
         os.waitpid(pid, 0)
         if "problems" in said:
             raise ProblemsError(said["problems"])
-        self.current = said
         self._at_start = said["at_start"]
         self._duration = said["duration"]
+        self._put(said)
 
-    def begin(self, asker: Say | None = None) -> None:
-        """Read everything anew; `asker` is told the result."""
+    def begin(self, asker: Say | None = None, *, amends: bool = False) -> None:
+        """Read everything anew, or the exceptions alone; `asker` is told the result."""
         askers = [asker] if asker is not None else []
-        self._begin(askers)
+        self._begin(askers, amends=amends)
 
-    def _begin(self, askers: list[Say]) -> None:
-        if self._under_way is not None:
-            self._under_way.again = True
-            self._under_way.askers_again += askers
+    def _begin(self, askers: list[Say], *, amends: bool) -> None:
+        if (reload := self._under_way.get(amends)) is not None:
+            reload.again = True
+            reload.askers_again += askers
             return
         self._number += 1
-        self._systemd.reloading()
+        if not amends:
+            self._systemd.reloading()
         now = time.monotonic()
         try:
-            pid, pipe = self._start_preparer(self._number)
+            pid, pipe = self._start_preparer(self._number, self.current if amends else None)
         except OSError as error:  # no process or descriptor left
-            self._under_way = Reload(0, None, now, now, askers)
-            self._end([f"the process that reads the lists cannot be started: {error}"])
+            reload = self._under_way[amends] = Reload(amends, self._number, 0, None, now, now, askers)
+            self._end(reload, [f"the process that reads the lists cannot be started: {error}"])
             return
-        self._under_way = Reload(pid, pipe, now, now + _PREPARE, askers)
-        self._selector.register(pipe, selectors.EVENT_READ, self._hear)
+        self._under_way[amends] = Reload(amends, self._number, pid, pipe, now, now + _PREPARE, askers)
+        self._selector.register(pipe, selectors.EVENT_READ, lambda pipe: self._hear(amends, pipe))
 
     def heard(self, slot: Slot, said: Mapping[str, Any]) -> None:
-        """Take note of what a worker says of the generation that it was told to adopt."""
+        """Take note of what a worker says of what it was told to adopt."""
         if "refused" in said:
             self._log.error("worker cannot adopt; replacing it", worker=slot.number, why=said["why"])
             slot.kill(signal.SIGTERM)
-        self.left(slot)
+            self.left(slot)
+            return
+        if said["adopted"] == self._told:
+            self._turns.next = said["turns"]
+        for adoption in self._adoptions():
+            if said["adopted"] >= adoption.told:
+                adoption.waiting.discard(slot.number)
 
     def left(self, slot: Slot) -> None:
-        """Wait no more for a slot: its worker has adopted, or is dead, and the next one starts with the newest."""
-        if self._under_way is not None:
-            self._under_way.waiting.discard(slot.number)
+        """Wait no more for a slot: its worker is dead, and the next one starts with the newest."""
+        for adoption in self._adoptions():
+            adoption.waiting.discard(slot.number)
 
     def look(self, now: float) -> None:
-        """End a reload that is complete, or that takes too long."""
-        reload = self._under_way
-        if reload is None:
-            return
-        if not reload.prepared and now >= reload.deadline:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(reload.pid, signal.SIGKILL)  # its pipe closes, and that is the answer
-        elif reload.prepared and (not reload.waiting or now >= reload.deadline):
-            for slot in self._slots:
-                if slot.number in reload.waiting:
-                    slot.kill(signal.SIGTERM)  # its successor starts with the newest
-            late = [f"worker {number} did not adopt it in time; replaced" for number in sorted(reload.waiting)]
-            self._end([*reload.problems, *late])
+        """End what is complete, or takes too long; begin what time has come for."""
+        for reload in list(self._under_way.values()):
+            if reload.adoption is None:
+                if now >= reload.deadline:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(reload.pid, signal.SIGKILL)  # its pipe closes, and that is the answer
+            elif reload.adoption.is_over(now):
+                self._end(reload, [*reload.problems, *self._replaced(reload.adoption)])
+        if self._turn is not None and self._turn.is_over(now):
+            self._replaced(self._turn)
+            self._turn = None
+            self.tell()
+        self._look_at_clocks()
+
+    @property
+    def standing(self) -> Standing:
+        """What is in force, and at which moment: with this a worker starts."""
+        return Standing(
+            self.current["path"], self.current["exceptions"]["path"], self._turns.moment, dict(self._turns.ends)
+        )
+
+    @property
+    def told(self) -> int:
+        """The number of what the workers were told last."""
+        return self._told
 
     def tell(self) -> None:
         """Tell the companions what is in force, if anything is yet, and how all reloads went."""
@@ -138,43 +190,77 @@ class Reloads:
             return
         reloads = {"succeeded": self._succeeded, "refused": self._refused, "last_success": self._last_success}
         state = {"event": "generation", "problems": self._problems, "duration": self._duration, "reloads": reloads}
-        self._say({**self.current, **state})
+        turns = {"standing": self.standing.said(), "turns": self._turns.next, "unamended": self._unamended}
+        self._say({**self.current, **state, **turns})
 
-    def _hear(self, pipe: socket.socket) -> None:
-        """Take the preparer's result."""
-        reload = self._under_way
-        assert reload is not None
+    def _look_at_clocks(self) -> None:
+        if not self.current:
+            return
+        wall, boot = self._clocks()
+        if back := self._turns.look(wall, boot):
+            self._log.warning(
+                "the clock was set back; exceptions in force end as much earlier by it", seconds=round(back, 3)
+            )
+        if self._turn is None and self._turns.is_due(wall):
+            self._log.info("time changes what is in force", was_due=self._turns.next)
+            self._turn = self._adopt(wall)
+
+    def _adopt(self, wall: float) -> Adoption:
+        """Tell all workers what is in force at unix time `wall`."""
+        self._turns.turn(wall)
+        self._told += 1
+        message = {"adopt": self.standing.said(), "told": self._told}
+        waiting = {slot.number for slot in self._slots if slot.channel is not None}
+        for slot in self._slots:
+            slot.tell(message)
+        return Adoption(self._told, waiting, time.monotonic() + _ADOPT)
+
+    def _adoptions(self) -> list[Adoption]:
+        found = [reload.adoption for reload in self._under_way.values()]
+        return [each for each in (*found, self._turn) if each is not None]
+
+    def _replaced(self, adoption: Adoption) -> list[str]:
+        """Replace the workers that did not adopt in time, and return what is to be said of them."""
+        for slot in self._slots:
+            if slot.number in adoption.waiting:
+                slot.kill(signal.SIGTERM)  # its successor starts with the newest
+        return [f"worker {number} did not adopt it in time; replaced" for number in sorted(adoption.waiting)]
+
+    def _hear(self, amends: bool, pipe: socket.socket) -> None:
+        """Take a preparer's result."""
+        reload = self._under_way[amends]
         self._selector.unregister(pipe)
         said = preparer.result(pipe)
         if "problems" in said:
             if "instead" not in said:
-                self._end(said["problems"])
+                self._end(reload, said["problems"])
                 return
             reload.problems, said = said["problems"], said["instead"]
-        self.current = said
-        reload.prepared = True
-        reload.deadline = time.monotonic() + _ADOPT
-        for slot in self._slots:
-            if slot.channel is not None:
-                reload.waiting.add(slot.number)
-                slot.tell({"adopt": said["path"]})
+        self._put({**self.current, "exceptions": said} if amends else said)
+        reload.adoption = self._adopt(self._clocks()[0])
 
-    def _end(self, problems: list[str]) -> None:
-        reload = self._under_way
-        assert reload is not None
-        self._under_way = None
-        self._problems = problems
-        self._duration = round(time.monotonic() - reload.began, 3)
-        if problems:
-            self._refused += 1
+    def _put(self, said: dict[str, Any]) -> None:
+        """Let what was prepared be what is in force; of exceptions the newest, which a reload may have missed."""
+        before, after = self.current.get("exceptions"), said["exceptions"]
+        if before is not None and before["audit"] == after["audit"] and before["seq"] > after["seq"]:
+            said = {**said, "exceptions": before}
+        self.current = said
+        granted = said["exceptions"]["granted"]
+        self._turns.grant({each: (starts, ends) for each, (starts, ends) in granted.items()})
+
+    def _end(self, reload: Reload, problems: list[str]) -> None:
+        del self._under_way[reload.amends]
+        duration = round(time.monotonic() - reload.began, 3)
+        if reload.amends:
+            self._unamended = problems
             for problem in problems:
-                self._log.error("reload refused; the former lists and policy stay in force", why=problem)
+                self._log.error("exceptions stay as they were", why=problem)
+            if not problems:
+                self._log.info("exceptions in force", seconds=duration)
         else:
-            self._succeeded += 1
-            self._last_success = time.time()
-            self._log.info("reloaded", generation=self.current["number"], seconds=self._duration)
+            self._count(problems, duration)
         late = [key for key, value in self.current["at_start"].items() if value != self._at_start.get(key, value)]
-        if late and not problems:
+        if late and not problems and not reload.amends:
             self._log.warning("what was changed here is in force only after a restart", keys=", ".join(late))
         self.tell()
         for asker in reload.askers:
@@ -184,10 +270,25 @@ class Reloads:
                     "problems": problems,
                     "generation": self.current["number"],
                     "digest": self.current["digest"],
-                    "seconds": self._duration,
-                    **({"only_after_a_restart": late} if late else {}),
+                    "seconds": duration,
+                    **({"only_after_a_restart": late} if late and not reload.amends else {}),
                 }
             )
-        self._systemd.ready()
+        if not reload.amends:
+            self._systemd.ready()
         if reload.again:
-            self._begin(reload.askers_again)
+            self._begin(reload.askers_again, amends=reload.amends)
+
+    def _count(self, problems: list[str], duration: float) -> None:
+        """Take note of how a reload went."""
+        self._problems = problems
+        self._duration = duration
+        if problems:
+            self._refused += 1
+            for problem in problems:
+                self._log.error("reload refused; the former lists and policy stay in force", why=problem)
+        else:
+            self._succeeded += 1
+            self._unamended = []
+            self._last_success = time.time()
+            self._log.info("reloaded", generation=self.current["number"], seconds=duration)

@@ -23,6 +23,7 @@ from blocker.config import Config
 from blocker.egress.attempt import Flow
 from blocker.errors import BlockerError
 from blocker.serve import priority
+from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link, Message
 from blocker.serve.visitor import Visitor
@@ -79,7 +80,7 @@ class Sinkhole:
         beat = loop.create_task(self._beat())
         while (event := await self._news.get()) is not None:
             first = self._force is None
-            if event["event"] == "generation" and await self._adopt(str(event["path"])) and first:
+            if event["event"] == "generation" and await self._adopt(Standing.of(event["standing"])) and first:
                 await self._open(heard, heard_out=True)
                 await self._open(reset, heard_out=False)
         beat.cancel()
@@ -116,10 +117,10 @@ class Sinkhole:
             loop.call_soon_threadsafe(self._news.put_nowait, event)
         loop.call_soon_threadsafe(self._news.put_nowait, None)
 
-    async def _adopt(self, path: str) -> bool:
+    async def _adopt(self, standing: Standing) -> bool:
         """Go on with what a generation says; tell whether it could be read."""
         try:
-            generation = await asyncio.get_running_loop().run_in_executor(None, Generation.open, path)
+            generation = await asyncio.get_running_loop().run_in_executor(None, Generation.open, standing)
         except BlockerError as error:
             self._log.error("the new policy cannot be read; the former one stays in force here", why=str(error))
             return False

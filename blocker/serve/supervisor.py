@@ -28,7 +28,7 @@ from blocker import config as configuration
 from blocker.config import Config, Endpoint, Process
 from blocker.serve import beside, capabilities, control, preparer, sockets, worker
 from blocker.serve.companion import Companion
-from blocker.serve.reloads import Reloads
+from blocker.serve.reloads import Base, Reloads
 from blocker.serve.slot import Slot
 from blocker.serve.systemd import Systemd
 from blocker.sinks import oplog, privacy
@@ -168,7 +168,7 @@ class Supervisor:
 
     def _fork_worker(self, slot: Slot) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        path = self._reloads.current["path"]
+        standing, told = self._reloads.standing, self._reloads.told
         words = slot.region.words
         words[Word.READY] = 0
         words[Word.PULSE] = time.monotonic_ns()
@@ -176,7 +176,7 @@ class Supervisor:
         if not pid:
             ours.close()
             self._become(
-                lambda: worker.main(slot.region, slot.share, theirs, path, slot.number, len(self._slots)),
+                lambda: worker.main(slot.region, slot.share, theirs, standing, told, slot.number, len(self._slots)),
                 keep=(theirs, *slot.share.udp, *slot.share.tcp),
             )
         theirs.close()
@@ -331,13 +331,17 @@ class Supervisor:
 
     # Talking.
 
-    def _start_preparer(self, number: int) -> tuple[int, socket.socket]:
+    def _start_preparer(self, number: int, before: Base) -> tuple[int, socket.socket]:
         ours, theirs = socket.socketpair()
-        current = self._reloads.current
         pid = _fork()
         if not pid:
             ours.close()
-            self._become(lambda: preparer.main(theirs, self._path, self._overrides, number, current), keep=(theirs,))
+            current = self._reloads.current
+            if before is None:
+                work = preparer.everything(self._path, self._overrides, number, current)
+            else:
+                work = preparer.exceptions(number, before)
+            self._become(lambda: preparer.main(theirs, *work), keep=(theirs,))
         theirs.close()
         return pid, ours
 
@@ -367,10 +371,13 @@ class Supervisor:
         if not message:
             companion.hang_up(self._selector)
         elif not self._stopping:
-            command = json.loads(message).get("command")
-            if command == "reload":
-                self._reloads.begin(companion.tell)
-            elif command == "generation":
+            command = json.loads(message)
+            if command.get("command") in ("reload", "exceptions"):
+                ask = command.get("ask")
+                self._reloads.begin(
+                    lambda reply: companion.tell({**reply, "ask": ask}), amends=command["command"] == "exceptions"
+                )
+            elif command.get("command") == "generation":
                 self._reloads.tell()
 
 

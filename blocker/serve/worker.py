@@ -26,6 +26,7 @@ from blocker.events import ATTEMPT, QUERY
 from blocker.fast import Fast
 from blocker.line import TCP, UDP, Exchange, Line, Transport
 from blocker.serve import priority
+from blocker.serve.excepted import Standing
 from blocker.serve.gate import Held
 from blocker.serve.generation import Generation
 from blocker.serve.stream import Connection, Listener
@@ -79,6 +80,7 @@ class Worker:
             generation.index, self._cache, self._fast, generation.wording, region, self._journaled(), generation.basis
         )
         self._clients = generation.clients
+        self._adopting = asyncio.Lock()
         self._resolver = self._new_resolver()
         self._retired: list[Resolver] = []  # former ones, for as long as somebody waits for them
         self._drains: list[Drain] = [new_drain(sock, region) for sock in sockets.udp]
@@ -195,18 +197,22 @@ class Worker:
             return
         said = json.loads(message)
         if "adopt" in said:
-            self._loop.create_task(self._adopt(said["adopt"]))
+            self._loop.create_task(self._adopt(Standing.of(said["adopt"]), said["told"]))
         elif "stop" in said:
             self.stop()
 
-    async def _adopt(self, path: str) -> None:
-        """Go on with another generation of lists and policy, opened beside the loop: no query waits for it."""
-        try:
-            generation = await self._loop.run_in_executor(None, Generation.open, path)
-        except BlockerError as error:
-            self._say({"refused": path, "why": str(error)})
-            return
+    async def _adopt(self, standing: Standing, told: int) -> None:
+        """Go on with other lists, exceptions or another moment, opened beside the loop: no query waits for it."""
+        async with self._adopting:  # in the order in which we are told: the last one counts
+            await self._replace(standing, told)
+
+    async def _replace(self, standing: Standing, told: int) -> None:
         former = self._generation
+        try:
+            generation = await self._loop.run_in_executor(None, Generation.open, standing, former)
+        except BlockerError as error:
+            self._say({"refused": told, "why": str(error)})
+            return
         self._generation = generation
         self._clients = generation.clients
         self._line.adopt(
@@ -222,7 +228,11 @@ class Worker:
         if self._held is not None:
             self._held.config = generation.config.egress.gating
         self._region.words[Word.GENERATION] = generation.number
-        self._say({"adopted": path})
+        self.adopted(told)
+
+    def adopted(self, told: int) -> None:
+        """Say that what we were told is in force, and when it changes by itself."""
+        self._say({"adopted": told, "turns": self._clients.turns})
 
     def _journaled(self) -> int:
         """Return which records somebody wants: the logs as at the start, the search for relatives, watched rollouts."""
@@ -295,7 +305,15 @@ def _descriptors() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def main(region: Region, sockets: Sockets, channel: socket.socket, generation: str, slot: int, workers: int) -> int:
+def main(
+    region: Region,
+    sockets: Sockets,
+    channel: socket.socket,
+    standing: Standing,
+    told: int,
+    slot: int,
+    workers: int,
+) -> int:
     """Be a worker: the body of a forked process. Returns its exit status."""
     setproctitle.setproctitle(f"blocker: worker {slot}")
     faulthandler.enable()  # a worker that is aborted for its silence leaves a traceback
@@ -305,7 +323,7 @@ def main(region: Region, sockets: Sockets, channel: socket.socket, generation: s
     channel.setblocking(False)
     log = oplog.get("worker")
     try:
-        opened = Generation.open(generation)
+        opened = Generation.open(standing)
     except BlockerError as error:
         log.error("cannot serve", error=str(error))
         return 3
@@ -322,6 +340,7 @@ def main(region: Region, sockets: Sockets, channel: socket.socket, generation: s
         worker = Worker(loop, region, sockets, channel, opened, workers)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
+        worker.adopted(told)
         await worker.run()
 
     asyncio.run(serve())

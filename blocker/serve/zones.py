@@ -35,6 +35,7 @@ from blocker.rpz.serve import Address, Primary, Served
 from blocker.rpz.status import Status, ZoneStatus
 from blocker.rpz.zone import Report
 from blocker.serve import commands, priority
+from blocker.serve.excepted import Standing
 from blocker.serve.followers import Followers
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link
@@ -73,7 +74,7 @@ class Zones:
         self._notifier = Notifier()
         self._notifying = threading.Lock()
         self._followers = Followers(state, self._taken_over)
-        self._newest = ""  # path of the generation to make zones of
+        self._newest: Standing | None = None  # what to make zones of
         self._news = threading.Event()
         self.primary = Primary((), {}, self._transfers)
 
@@ -87,7 +88,7 @@ class Zones:
             if event["event"] == "stop":
                 break
             if event["event"] == "generation":
-                self._newest = str(event["path"])
+                self._newest = Standing.of(event["standing"])
                 self._news.set()
         return 0  # a zone that is being written is left as a draft; the version before it is whole
 
@@ -96,6 +97,7 @@ class Zones:
     def _make(self) -> None:
         while self._news.wait():
             self._news.clear()
+            assert self._newest is not None
             try:
                 self._adopt(Generation.open(self._newest))
             except (BlockerError, OSError) as error:

@@ -1,5 +1,6 @@
 """One side of a comparison: a configuration with its lists, asked by the very functions that the server asks."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -38,7 +39,9 @@ class Side:
 
     @classmethod
     def open(cls, found: Config, scratch: Path, feeds: Sequence[FeedFile] = ()) -> "Side":
-        """Return the side of the configuration `found` with the copies of its `feeds`.
+        """Return the side of the configuration `found` with the copies of its `feeds`, as schedules have it now.
+
+        Exceptions of people's are left out: what lists do is the question.
 
         Raises ConfigError, ListError, BundleError, ArtifactError.
         """
@@ -46,7 +49,7 @@ class Side:
         index = opened(bundles.in_force(found).lists, config.state_dir(found), scratch, feeds)
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
-        return cls(index, Clients(found, index.apps))
+        return cls(index, Clients(found, index.apps, time.time()))
 
     def policy_for(self, client: str, group: str) -> Policy:
         """Return the policy of a client as a log has it; of `group` if its address was shortened or hashed."""
@@ -85,7 +88,9 @@ def read_via(text: str) -> Via:
 
 
 def state(verdict: Verdict) -> str:
-    """Return `blocked`, `monitored`, `shadow` or `allowed`."""
+    """Return `blocked`, `excepted`, `monitored`, `shadow` or `allowed`."""
     if verdict.action is not Action.PASSTHRU:
         return "blocked"
+    if verdict.waiver is not None:
+        return "excepted"
     return "shadow" if verdict.shadow else "monitored" if verdict.monitored else "allowed"

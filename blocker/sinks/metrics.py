@@ -123,11 +123,14 @@ def _tallies(regions: Iterable[Region]) -> Iterator[Metric]:
     blocked: Counter[tuple[str, ...]] = Counter()
     monitored: Counter[tuple[str, ...]] = Counter()
     shadowed: Counter[tuple[str, ...]] = Counter()
+    excepted: Counter[tuple[str, ...]] = Counter()
     for labels, count in outcomes(regions):
         queries[labels.transport, labels.qtype] += count
         if labels.rcode != "none":
             responses[labels.rcode,] += count
-        if labels.monitored == "shadow":
+        if labels.monitored == events.EXCEPTED:
+            excepted[labels.app, labels.group, labels.trigger] += count
+        elif labels.monitored == "shadow":
             shadowed[labels.app, labels.group, labels.trigger] += count
         elif labels.monitored:
             monitored[labels.app, labels.group, labels.trigger] += count
@@ -145,6 +148,7 @@ def _tallies(regions: Iterable[Region]) -> Iterator[Metric]:
         ("app", "group", "trigger"),
         shadowed,
     )
+    yield _counter("blocker_excepted", "Attempts that an exception let pass.", ("app", "group", "trigger"), excepted)
 
 
 def outcomes(regions: Iterable[Region]) -> Iterator[tuple[Labels, int]]:

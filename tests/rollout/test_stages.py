@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from blocker.clients import Clients
 from blocker.config import Config
+from blocker.exceptions.entry import Grant
 from blocker.policy import stage_of
 from blocker.rollout.stages import bucket
 
@@ -19,7 +20,7 @@ APPS = {"tiktok": 1, "trial": 1}
 def clients(*plans, salt=""):
     named = [{"name": f"r{at}", **plan} for at, plan in enumerate(plans)]
     config = Config.model_validate({"groups": GROUPS, "rollout": {"plans": named, "salt": salt}})
-    return Clients(config, APPS)
+    return Clients(config, APPS, 0)
 
 
 def shadow(policy, app="", origin=""):
@@ -109,3 +110,16 @@ def test_another_salt_reaches_others_first():
     first, second = ({each for each in addresses if bucket(each, salt) < 10} for salt in ("a", "b"))
     assert len(first & second) < len(first) / 3
     assert first == {each for each in addresses if bucket(each, "a") < 10}
+
+
+def test_clients_with_an_exception_of_their_own_stay_apart_in_every_stage():
+    """Answers are remembered by group and variant: two policies of one variant would hear each other's."""
+    grant = Grant("1", "", "suffix", "help.tiktok.com", "", "", "10.0.0.0/8", 0, 10)
+    plan = {"name": "r0", "app": "trial", "stage": "percent", "percent": 50}
+    config = Config.model_validate({"groups": [], "rollout": {"plans": [plan], "salt": "s"}})
+    found = Clients(config, APPS, 0, [grant])
+    policies = {
+        policy.variant: bool(policy.waivers)
+        for policy in (found.policy_for(bytes((at, 0, 0, each))) for at in (10, 11) for each in range(100))
+    }
+    assert policies == {"": False, "50": False, "10.0.0.0/8": True, "10.0.0.0/8 50": True}

@@ -16,4 +16,4 @@ def compiled(folder, files, **said):
     found = config.Config.model_validate({"lists": {"built_in": False, "directories": [str(lists)]}, **said})
     compiling.build(gather(found.lists), folder / "index")
     index = Index.open(folder / "index")
-    return index, Clients(found, index.apps).policies
+    return index, Clients(found, index.apps, 0).policies

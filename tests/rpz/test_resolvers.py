@@ -126,7 +126,7 @@ def expected(tmp_path_factory):
     found = config.Config.model_validate({**POLICY, "lists": {"built_in": False, "directories": [str(folder)]}})
     compiling.build(gather(found.lists), folder / "index")
     index = Index.open(folder / "index")
-    policy = Clients(found, index.apps).policies["staff"]
+    policy = Clients(found, index.apps, 0).policies["staff"]
     told = {addressed(each): Said(addresses=[each]) for each in ADDRESSES}
     told |= {aliased(each): Said(aliases=[each]) for each in ALIASES}
 

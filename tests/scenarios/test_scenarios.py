@@ -68,7 +68,7 @@ class Play:
     def do_lists(self, lists, _place):
         """From now on these lists are in force."""
         rules = [each for app, said in lists.items() for each in rules_of(app, said or {})]
-        self.clients = Clients(self.config, lists)
+        self.clients = Clients(self.config, lists, 0)
         self.line.adopt(Table(*rules), self.line.wording, self.clients.policy_for)
 
     def do_upstream(self, script, _place):

@@ -54,8 +54,9 @@ class Running:
 
     def asked(self):
         """Wait until it asks for a reload, and say that it went well."""
-        assert json.loads(self.supervisor.recv(65536)) == {"command": "reload"}
-        self.tell({"ok": True, "problems": []})
+        said = json.loads(self.supervisor.recv(65536))
+        assert said["command"] == "reload"
+        self.tell({"ok": True, "problems": [], "ask": said["ask"]})
 
     def quiet(self, within):
         """Tell whether it asks for nothing."""

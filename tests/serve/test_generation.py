@@ -16,6 +16,7 @@ from blocker.errors import ArtifactError, ConfigError, ListError
 from blocker.policy import Action, decide
 from blocker.rollout import plan, state
 from blocker.serve import generation
+from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 
 LIST = "banned.example\n@@help.banned.example\n"
@@ -41,6 +42,10 @@ def overrides(tmp_path):
     }
 
 
+def opened_at(path, moment=0.0, exceptions="", ends=None):
+    return Generation.open(Standing(str(path), exceptions, moment, ends or {}))
+
+
 def said_of(opened, name):
     return decide(opened.clients.unlisted, opened.index, names.from_text(name)).action
 
@@ -48,7 +53,7 @@ def said_of(opened, name):
 def test_what_is_prepared_can_be_opened(overrides):
     said = generation.prepare(None, overrides, 7)
     assert (said["number"], said["apps"]["own"]["entries"]) == (7, 2)
-    opened = Generation.open(said["path"])
+    opened = opened_at(said["path"])
     assert opened.number == 7
     assert [str(server) for server in opened.servers] == ["192.0.2.53:53"]
     assert said_of(opened, "www.banned.example") is Action.SINKHOLE
@@ -107,7 +112,7 @@ def test_a_policy_has_one_version_wherever_it_is_in_force(overrides, changed, sa
     first = generation.prepare(None, overrides, 1)
     second = generation.prepare(None, overrides | changed, 2)
     assert (second["policy"] == first["policy"]) is same
-    basis = Generation.open(second["path"]).basis
+    basis = opened_at(second["path"]).basis
     assert (basis.policy, basis.lists) == (second["policy"][:16], second["digest"][:16])
 
 
@@ -134,7 +139,7 @@ def test_only_some_old_files_stay(overrides, tmp_path):
     assert 1 <= len(list(state.glob("generation-*.json"))) <= 3
     assert 1 <= len(list(state.glob("lists-*.index"))) <= 3
     assert not list(state.glob("*.draft"))
-    Generation.open(state / "generation-8.json")
+    opened_at(state / "generation-8.json")
 
 
 @pytest.mark.parametrize(
@@ -167,8 +172,8 @@ def test_a_damaged_index_is_refused_by_who_opens_it_and_compiled_anew_by_who_pre
     if damage is not None:
         index.write_bytes(damage or whole[: len(whole) // 2])
     with pytest.raises(ArtifactError):
-        Generation.open(path)
-    assert said_of(Generation.open(generation.prepare(None, overrides, 2)["path"]), "banned.example") is Action.SINKHOLE
+        opened_at(path)
+    assert said_of(opened_at(generation.prepare(None, overrides, 2)["path"]), "banned.example") is Action.SINKHOLE
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'"text"', b'{"config": {}, "number": 1}', b"\xff\xfe"])
@@ -176,12 +181,12 @@ def test_what_is_no_generation_is_refused(tmp_path, content):
     path = tmp_path / "generation-1.json"
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match="not a generation"):
-        Generation.open(path)
+        opened_at(path)
 
 
 def test_a_generation_that_is_missing_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match="not a generation"):
-        Generation.open(tmp_path / "generation-1.json")
+        opened_at(tmp_path / "generation-1.json")
 
 
 def test_a_folder_that_is_not_there_is_named(overrides, tmp_path):
@@ -206,17 +211,17 @@ def moved(folder, overrides, stage):
 def test_a_rollout_stands_where_it_was_moved_to_and_nothing_is_compiled_for_that(overrides, tmp_path):
     overrides = overrides | {"rollout.plans": [PLAN]}
     first = generation.prepare(None, overrides, 1)
-    assert said_of(Generation.open(first["path"]), "banned.example") is Action.PASSTHRU
+    assert said_of(opened_at(first["path"]), "banned.example") is Action.PASSTHRU
     assert [each["words"] for each in first["rollouts"]] == ["shadow"]
     (index,) = (tmp_path / "state").glob("lists-*.index")
     before = index.stat().st_mtime_ns
     moved(tmp_path / "state", overrides, Stage.ALL)
     second = generation.prepare(None, overrides, 2)
-    assert said_of(Generation.open(second["path"]), "banned.example") is Action.SINKHOLE
+    assert said_of(opened_at(second["path"]), "banned.example") is Action.SINKHOLE
     assert [(each["words"], each["by"]) for each in second["rollouts"]] == [("all", "ada")]
     assert (index.stat().st_mtime_ns, second["digest"]) == (before, first["digest"])
     assert second["policy"] != first["policy"]  # what records say was in force
-    assert Generation.open(second["path"]).basis.policy == second["policy"][:16]
+    assert opened_at(second["path"]).basis.policy == second["policy"][:16]
 
 
 def test_what_was_moved_comes_into_force_even_if_the_rest_is_refused(overrides, tmp_path):
@@ -229,7 +234,7 @@ def test_what_was_moved_comes_into_force_even_if_the_rest_is_refused(overrides, 
     (tmp_path / "lists" / "own.txt").write_text("not a name\n")
     second = generation.restaged(first, 2)
     assert (second["number"], second["digest"], second["rollouts"][0]["words"]) == (2, first["digest"], "shadow")
-    opened = Generation.open(second["path"])
+    opened = opened_at(second["path"])
     assert said_of(opened, "banned.example") is Action.PASSTHRU
     assert opened.basis.policy == second["policy"][:16]
     with pytest.raises(ArtifactError, match="not a generation"):

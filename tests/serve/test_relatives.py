@@ -44,7 +44,13 @@ def generation(folder, number=1, text=LIST, **candidates):
     path = folder / f"generation-{number}.json"
     said = {"number": number, "config": config.model_dump(mode="json"), "servers": [], "index": str(index)}
     path.write_text(json.dumps(said))
-    return {"event": "generation", "path": str(path), "candidates": str(folder)}
+    return told_of(path, str(folder))
+
+
+def told_of(path, candidates):
+    """Return what the supervisor says of a generation."""
+    standing = {"generation": str(path), "exceptions": "", "moment": 0.0, "ends": {}}
+    return {"event": "generation", "standing": standing, "candidates": candidates}
 
 
 def ask(region, text):
@@ -100,7 +106,7 @@ def test_listed_names_are_passed_over_at_once_and_memory_stays(made, tmp_path):
 def test_a_generation_that_is_gone_leaves_the_former(made, tmp_path):
     made._hear(generation(tmp_path))
     made._adopt()
-    made._hear({"event": "generation", "path": str(tmp_path / "gone"), "candidates": "x"})
+    made._hear(told_of(tmp_path / "gone", "x"))
     made._adopt()
     ask(made.regions[0], "tiktok-a.example")
     made._look()
@@ -118,7 +124,7 @@ def test_a_damaged_file_is_moved_aside(made, tmp_path):
     assert made._store.counts().looked == 3.0
 
 
-@pytest.mark.parametrize("last", [{"event": "stop"}, {"event": "generation", "path": "/x", "candidates": None}])
+@pytest.mark.parametrize("last", [{"event": "stop"}, told_of("/x", None)])
 def test_it_ends_when_nobody_wants_it(made, tmp_path, last):
     made.supervisor.send(json.dumps(generation(tmp_path)).encode() + b"\n")
     made.supervisor.send(json.dumps(last).encode() + b"\n")

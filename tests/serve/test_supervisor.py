@@ -1,5 +1,6 @@
 """Who is replaced, when, and what a reload does to whom: the supervisor's parts, with a test for processes."""
 
+import contextlib
 import json
 import os
 import selectors
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 
 from blocker.config import Config
 from blocker.errors import BlockerError, ProblemsError
-from blocker.serve import beside, capabilities, preparer
+from blocker.serve import beside, capabilities, generation, preparer
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
@@ -33,10 +34,12 @@ SAID = {
     "at_start": {"listen": "a", "log": "b"},
     "duration": 0.1,
 }
+WALL = 1_795_600_000.0  # unix time
 
 
-def said(number):
-    return SAID | {"number": number, "path": SAID["path"].format(number)}
+def said(number, seq=0, granted=None):
+    excepted = {"path": f"/state/exceptions-{seq}.json", "seq": seq, "audit": "/log", "granted": granted or {}}
+    return SAID | {"number": number, "path": SAID["path"].format(number), "exceptions": excepted}
 
 
 @pytest.fixture
@@ -126,6 +129,7 @@ class Rig:
         self.selector = selector
         self.told = []
         self.prepared = []  # number, the preparer's end
+        self.bases = []  # what each was to start from
         self.pipes = []
         self.slots = [slot(number) for number in range(workers)]
         self.channels = []
@@ -133,11 +137,34 @@ class Rig:
             place.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             theirs.settimeout(1)
             self.channels.append(theirs)
-        self.reloads = Reloads(selector, self.slots, self._start, self.told.append, Systemd())
-        self.reloads.current = said(1)
+        self.wall, self.boot = WALL, 0.0
+        self.reloads = Reloads(
+            selector, self.slots, self._start, self.told.append, Systemd(), lambda: (self.wall, self.boot)
+        )
+        self.reloads._put(said(1))
         self.reloads._at_start = said(1)["at_start"]
 
-    def _start(self, number):
+    def pass_by(self, seconds, *, back=0.0):
+        """Let time pass, on a wall clock that may be set back meanwhile."""
+        self.boot += seconds
+        self.wall += seconds - back
+        self.reloads.look(time.monotonic())
+
+    def adopted(self, turns=None):
+        """Let every worker adopt what it is told, and return what the first of them was told last."""
+        last = None
+        for place, channel in zip(self.slots, self.channels, strict=True):
+            channel.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    message = json.loads(channel.recv(65536))
+                    last = message if place is self.slots[0] else last
+                    self.reloads.heard(place, {"adopted": message["told"], "turns": turns})
+        self.reloads.look(time.monotonic())
+        return last
+
+    def _start(self, number, before):
+        self.bases.append(before)
         ours, theirs = socket.socketpair()
         self.prepared.append((number, theirs))
         self.pipes.append(ours)
@@ -176,11 +203,13 @@ def replies(rig):
 def test_a_reload_is_over_when_every_worker_has_adopted(rig):
     rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
-    assert [json.loads(channel.recv(4096)) for channel in rig.channels] == [{"adopt": said(2)["path"]}] * 2
-    rig.reloads.heard(rig.slots[0], {"adopted": said(2)["path"]})
+    for channel in rig.channels:
+        told = json.loads(channel.recv(4096))
+        assert told["adopt"]["generation"] == said(2)["path"]
+    rig.reloads.heard(rig.slots[0], {"adopted": told["told"], "turns": None})
     rig.reloads.look(time.monotonic())
     assert rig.told == []
-    rig.reloads.heard(rig.slots[1], {"adopted": said(2)["path"]})
+    rig.reloads.heard(rig.slots[1], {"adopted": told["told"], "turns": None})
     rig.reloads.look(time.monotonic())
     event, reply = rig.told
     assert (event["event"], event["number"], event["problems"], event["reloads"]["succeeded"]) == (
@@ -196,9 +225,7 @@ def test_what_only_a_start_puts_in_force_is_told(rig):
     with capture_logs() as logged:
         rig.reloads.begin(rig.told.append)
         rig.result(**said(2) | {"at_start": SAID["at_start"] | {"log": "another"}})
-        for place in rig.slots:
-            rig.reloads.heard(place, {"adopted": said(2)["path"]})
-        rig.reloads.look(time.monotonic())
+        rig.adopted()
     assert replies(rig)[0]["only_after_a_restart"] == ["log"]
     assert [line["keys"] for line in logged if line["log_level"] == "warning"] == ["log"]
 
@@ -234,7 +261,7 @@ def test_what_is_asked_for_meanwhile_is_read_afterwards(rig):
 def test_a_worker_that_dies_is_not_waited_for(rig):
     rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
-    rig.reloads.heard(rig.slots[0], {"adopted": "x"})
+    rig.reloads.heard(rig.slots[0], {"adopted": 1, "turns": None})
     rig.reloads.left(rig.slots[1])
     rig.reloads.look(time.monotonic())
     assert replies(rig)[0]["ok"] is True
@@ -243,15 +270,15 @@ def test_a_worker_that_dies_is_not_waited_for(rig):
 def test_a_worker_that_cannot_adopt_is_replaced(rig, killed):
     rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
-    rig.reloads.heard(rig.slots[0], {"adopted": "x"})
-    rig.reloads.heard(rig.slots[1], {"refused": "x", "why": "damaged"})
+    rig.reloads.heard(rig.slots[0], {"adopted": 1, "turns": None})
+    rig.reloads.heard(rig.slots[1], {"refused": 1, "why": "damaged"})
     assert killed == [(100, signal.SIGTERM)]
 
 
 def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(rig):
     rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
-    rig.reloads.heard(rig.slots[0], {"adopted": "x"})
+    rig.reloads.heard(rig.slots[0], {"adopted": 1, "turns": None})
     rig.reloads.look(time.monotonic() + 29)
     assert replies(rig) == []
     rig.reloads.look(time.monotonic() + 31)
@@ -265,6 +292,72 @@ def test_a_preparer_that_hangs_is_killed(rig, killed):
     assert killed == []
     rig.reloads.look(time.monotonic() + 121)
     assert killed == [(12345, signal.SIGKILL)]
+
+
+# Exceptions and turns.
+
+
+def test_exceptions_come_into_force_while_lists_are_being_compiled(rig):
+    rig.reloads.begin(rig.told.append)
+    rig.reloads.begin(rig.told.append, amends=True)
+    assert rig.bases == [None, said(1)]
+    rig.result(path="/state/exceptions-5.json", seq=5, audit="/log", granted={"1": [0, WALL + 9]})
+    told = rig.adopted(turns=WALL + 9)
+    assert (told["adopt"]["generation"], told["adopt"]["exceptions"]) == (said(1)["path"], "/state/exceptions-5.json")
+    assert [reply["ok"] for reply in replies(rig)] == [True]
+    rig.prepared.pop()
+    rig.result(**said(2, seq=4))  # it had read the exceptions before
+    told = rig.adopted(turns=WALL + 9)
+    assert (told["adopt"]["generation"], told["adopt"]["exceptions"]) == (said(2)["path"], "/state/exceptions-5.json")
+    assert [reply["ok"] for reply in replies(rig)] == [True, True]
+
+
+def test_refused_exceptions_change_nothing_and_count_as_no_reload(rig):
+    rig.reloads.begin(rig.told.append, amends=True)
+    rig.result(problems=["exceptions.db: damaged"])
+    assert rig.reloads.current == said(1)
+    event, reply = rig.told
+    assert (event["unamended"], event["problems"], event["reloads"]["refused"]) == (["exceptions.db: damaged"], [], 0)
+    assert not reply["ok"]
+
+
+def test_time_turns_what_is_in_force_whatever_else_goes_on(rig, monkeypatch):
+    rig.reloads._put(said(1, granted={"1": [0, WALL + 100], "2": [0, WALL + 500]}))
+    rig.reloads.heard(rig.slots[0], {"adopted": 0, "turns": WALL + 100})
+    rig.reloads.begin()  # which takes its time
+    rig.pass_by(99.9)
+    assert rig.adopted() is None
+    rig.pass_by(0.2)
+    told = rig.adopted(turns=WALL + 500)
+    assert told["adopt"] == {
+        "generation": said(1)["path"], "exceptions": "/state/exceptions-0.json", "moment": rig.wall, "ends": {"1": 0},
+    }  # fmt: skip
+    (event,) = rig.told
+    assert (event["turns"], event["standing"]["ends"]) == (WALL + 500, {"1": 0})
+    assert rig.reloads.standing.ends == {"1": 0}  # what a worker that starts now is told
+    rig.pass_by(10)
+    assert rig.adopted() is None
+
+
+def test_a_clock_that_is_set_back_makes_no_exception_longer(rig):
+    rig.reloads._put(said(1, granted={"1": [0, WALL + 100]}))
+    rig.reloads.heard(rig.slots[0], {"adopted": 0, "turns": WALL + 100})
+    rig.pass_by(30, back=3600)
+    assert rig.adopted(turns=WALL - 3500)["adopt"]["ends"] == {"1": WALL + 100 - 3600}
+    rig.pass_by(69)
+    assert rig.adopted() is None
+    rig.pass_by(1.5)
+    assert rig.adopted()["adopt"]["ends"] == {"1": 0}
+
+
+def test_a_turn_that_nobody_could_follow_is_told_to_those_who_start(rig, killed):
+    rig.reloads._put(said(1, granted={"1": [0, WALL + 1]}))
+    rig.reloads.heard(rig.slots[0], {"adopted": 0, "turns": WALL + 1})
+    rig.pass_by(2)
+    rig.reloads.look(time.monotonic() + 31)
+    assert killed == [(100, signal.SIGTERM)] * 2
+    rig.reloads.heard(rig.slots[0], {"adopted": rig.reloads.told, "turns": WALL + 50})
+    assert rig.reloads._turns.next == WALL + 50
 
 
 # The supervisor.
@@ -348,7 +441,8 @@ def test_all_problems_come_through_the_pipe(tmp_path, overrides):
         if not pid:
             status = 99
             try:
-                status = preparer.main(theirs, None, overrides | {"process.state_dir": tmp_path}, 1, {})
+                over = overrides | {"process.state_dir": tmp_path}
+                status = preparer.main(theirs, lambda: generation.prepare(None, over, 1), lambda: None)
             finally:
                 os._exit(status)
     found = preparer.result(ours)
@@ -363,7 +457,7 @@ def test_a_preparer_that_dies_is_an_answer_too():
 
 
 def test_without_a_first_generation_there_is_no_start(rig, monkeypatch):
-    def start(_number):
+    def start(_number, _before):
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if not pid:

@@ -15,6 +15,7 @@ import pytest
 
 from blocker.errors import ArtifactError
 from blocker.serve import generation, worker
+from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.worker import Sockets, Worker
 from blocker.sinks.region import Region, Word
@@ -24,6 +25,10 @@ PATIENCE = 5.0  # seconds
 
 def ask(name, qtype="A"):
     return dns.message.make_query(name, qtype, use_edns=True).to_wire()
+
+
+def at(path, moment=0.0, exceptions=""):
+    return Standing(str(path), exceptions, moment, {})
 
 
 class Rig:
@@ -54,7 +59,7 @@ class Rig:
         self.client = self._bound(socket.SOCK_DGRAM)
         self.client.connect(self.udp.getsockname())
         self.worker = Worker(
-            self.loop, self.region, Sockets([self.udp], [self.tcp]), theirs, Generation.open(self.prepare()), 1
+            self.loop, self.region, Sockets([self.udp], [self.tcp]), theirs, Generation.open(at(self.prepare())), 1
         )
         self.task = self.loop.create_task(self.worker.run())
 
@@ -151,8 +156,8 @@ def test_it_adopts_what_it_is_told(played):
         await rig.heard(ask("www.banned.example"))
         (rig.folder / "lists" / "own.txt").write_text("other.example\n")
         path = rig.prepare()
-        rig.tell(adopt=path)
-        assert await rig.told() == {"adopted": path}
+        rig.tell(adopt=at(path).said(), told=7)
+        assert await rig.told() == {"adopted": 7, "turns": None}
         assert rig.region.words[Word.GENERATION] == 2
         assert addresses(await rig.heard(ask("www.other.example"))) == ["0.0.0.0"]
         rig.client.send(ask("www.banned.example"))
@@ -169,9 +174,9 @@ def test_what_it_cannot_adopt_it_refuses_and_goes_on(played, damage):
         path = rig.folder / "state" / "generation-9.json"
         if damage == "nonsense":
             path.write_text("[]")
-        rig.tell(adopt=str(path))
+        rig.tell(adopt=at(path).said(), told=7)
         said = await rig.told()
-        assert said["refused"] == str(path)
+        assert said["refused"] == 7
         assert "not a generation" in said["why"]
         assert addresses(await rig.heard(ask("www.banned.example"))) == ["0.0.0.0"]
         assert rig.region.words[Word.GENERATION] != 9
@@ -183,7 +188,7 @@ def test_what_is_asked_of_old_upstreams_is_answered_after_others_are_adopted(pla
     async def play(rig):
         rig.client.send(ask("slow.example"))
         packet, source = await rig.seen()
-        rig.tell(adopt=rig.prepare(**{"upstream.servers": ["127.0.0.1:9"]}))
+        rig.tell(adopt=at(rig.prepare(**{"upstream.servers": ["127.0.0.1:9"]})).said(), told=7)
         assert "adopted" in await rig.told()
         await rig.say(packet, source)
         assert addresses(await rig.heard()) == ["93.184.215.14"]
@@ -193,7 +198,7 @@ def test_what_is_asked_of_old_upstreams_is_answered_after_others_are_adopted(pla
 
 def test_limits_on_those_who_wait_are_adopted_too(played):
     async def play(rig):
-        rig.tell(adopt=rig.prepare(**{"limits.client_in_flight": 1, "cache.size": 2}))
+        rig.tell(adopt=at(rig.prepare(**{"limits.client_in_flight": 1, "cache.size": 2})).said(), told=1)
         assert "adopted" in await rig.told()
         rig.client.send(ask("slow.example"))
         await rig.seen()
@@ -239,14 +244,14 @@ def test_a_generation_that_cannot_be_opened_is_an_exit_status(tmp_path):
         if not pid:
             status = 99
             with contextlib.suppress(BaseException):
-                status = worker.main(Region(), Sockets([], []), theirs, str(tmp_path / "nothing.json"), 0, 1)
+                status = worker.main(Region(), Sockets([], []), theirs, at(tmp_path / "nothing.json"), 0, 0, 1)
             os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
 
 
 def test_opening_says_what_is_wrong(tmp_path):
     with pytest.raises(ArtifactError, match="Run `blocker reload`"):
-        Generation.open(tmp_path / "nothing.json")
+        Generation.open(at(tmp_path / "nothing.json"))
 
 
 def test_a_signal_ends_it_too(tmp_path):
@@ -269,7 +274,7 @@ def test_a_signal_ends_it_too(tmp_path):
             status = 99
             with contextlib.suppress(BaseException):
                 ours.close()
-                status = worker.main(region, Sockets([udp], []), theirs, path, 0, 1)
+                status = worker.main(region, Sockets([udp], []), theirs, at(path), 0, 0, 1)
             os._exit(status)
         deadline = time.monotonic() + PATIENCE
         while region.words[Word.READY] != 1:

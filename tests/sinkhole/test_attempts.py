@@ -39,7 +39,7 @@ LISTS = Lists(
     rule("localhost", app="special", quiet=True),
     rule("wechat.com", app="wechat"),
 )
-FORCE = Force(Clients(CONFIG, LISTS.apps), LISTS, Basis("l1", "p1"))
+FORCE = Force(Clients(CONFIG, LISTS.apps, 0), LISTS, Basis("l1", "p1"))
 
 
 def flow(client=STAFF, port=80):

@@ -21,6 +21,7 @@ V4 = b"\xc0\x00\x02\x01"
 BLOCKED = Labels("udp", "A", "NOERROR", "blocked", "staff", "tiktok", "sinkhole", "qname")
 DROPPED = Labels("udp", "A", "none", "blocked", "guests", "tiktok", "drop", "qname")
 MONITORED = Labels("tcp", "AAAA", "NOERROR", "upstream", "lab", "wechat", "passthru", "alias", "1")
+EXCEPTED = Labels("udp", "HTTPS", "NOERROR", "upstream", "lab", "tiktok", "passthru", "alias", "excepted")
 SHADOWED = Labels("udp", "AAAA", "NOERROR", "upstream", "lab", "tiktok", "passthru", "qname", "shadow", "trial")
 CACHED = Labels("udp", "A", "NXDOMAIN", "cache")
 FACTS = Facts(
@@ -61,7 +62,7 @@ def worker(*counted: Labels) -> Region:
 
 def exposed(facts: Facts = FACTS) -> CollectorRegistry:
     """Return a registry with two workers."""
-    first, second = worker(BLOCKED, BLOCKED, DROPPED, CACHED), worker(BLOCKED, MONITORED, SHADOWED)
+    first, second = worker(BLOCKED, BLOCKED, DROPPED, CACHED), worker(BLOCKED, MONITORED, SHADOWED, EXCEPTED)
     second.words[Word.PULSE] = NOW - 7_000_000_000
     second.words[Word.RESTARTS] = 4
     second.words[Word.PID] = 0
@@ -92,7 +93,7 @@ def found() -> Samples:
         # every row is a query, and an answer unless it was dropped
         ("blocker_queries_total", {"transport": "udp", "type": "A"}, 5),
         ("blocker_queries_total", {"transport": "tcp", "type": "AAAA"}, 1),
-        ("blocker_responses_total", {"rcode": "NOERROR"}, 5),
+        ("blocker_responses_total", {"rcode": "NOERROR"}, 6),
         ("blocker_responses_total", {"rcode": "NXDOMAIN"}, 1),
         # workers are summed
         (
@@ -102,6 +103,7 @@ def found() -> Samples:
         ),
         ("blocker_blocked_total", {"app": "tiktok", "group": "guests", "action": "drop", "trigger": "qname"}, 1),
         ("blocker_monitored_total", {"app": "wechat", "group": "lab", "trigger": "alias"}, 1),
+        ("blocker_excepted_total", {"app": "tiktok", "group": "lab", "trigger": "alias"}, 1),
         ("blocker_shadowed_total", {"app": "tiktok", "group": "lab", "trigger": "qname"}, 1),
         ("blocker_query_duration_seconds_bucket", {"outcome": "blocked", "le": "0.001"}, 0),
         ("blocker_query_duration_seconds_bucket", {"outcome": "blocked", "le": "0.002"}, 4),
@@ -147,9 +149,9 @@ def test_monitored_and_dropped_attempts_are_not_counted_twice(found: Samples) ->
     def total(name: str) -> float:
         return sum(value for (sample, _), value in found.items() if sample == name)
 
-    assert total("blocker_queries_total") == total("blocker_query_duration_seconds_count") == 7
+    assert total("blocker_queries_total") == total("blocker_query_duration_seconds_count") == 8
     assert total("blocker_blocked_total") == 4
-    assert total("blocker_monitored_total") == total("blocker_shadowed_total") == 1
+    assert total("blocker_monitored_total") == total("blocker_shadowed_total") == total("blocker_excepted_total") == 1
 
 
 def test_memory_and_processor_time_only_of_workers_that_are_there(found: Samples) -> None:

@@ -1,0 +1,1 @@
+"""Exceptions that people ask for, approve and revoke, and that end by themselves."""

@@ -1,0 +1,86 @@
+"""The exceptions beside a generation: a file of their own, since they come and go without the lists.
+
+`prepare` and `amend` run in the short-lived preparer, which alone opens the store; `granted` is what the serving
+processes read.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from blocker import config as configuration
+from blocker.config import Config
+from blocker.errors import ArtifactError, ExceptionsError
+from blocker.exceptions.entry import Grant
+from blocker.exceptions.snapshot import Snapshot, granted_in
+from blocker.serve import statefile
+from blocker.sinks import oplog
+
+
+class Standing(NamedTuple):
+    """What is served, and at which moment: what the supervisor tells all others."""
+
+    generation: str  # path
+    exceptions: str  # path of those that are approved; empty: none
+    moment: float  # unix time
+    ends: Mapping[str, float]  # of exceptions that end earlier than was approved, by id: clocks were set back
+
+    def said(self) -> dict[str, object]:
+        """Return this as a message."""
+        return self._asdict()
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "Standing":
+        """Return what a message says. Raises KeyError, TypeError or ValueError."""
+        ends = {str(each): float(when) for each, when in said["ends"].items()}
+        return cls(str(said["generation"]), str(said["exceptions"]), float(said["moment"]), ends)
+
+
+def granted(standing: Standing) -> list[Grant]:
+    """Return the approved exceptions, each with the earliest end that it ever had. Raises ArtifactError."""
+    if not standing.exceptions:
+        return []
+    found = granted_in(standing.exceptions)
+    return [replace(each, ends=min(each.ends, math.floor(standing.ends.get(each.id, each.ends)))) for each in found]
+
+
+def prepare(config: Config, folder: Path, number: int, *, first: bool = False) -> dict[str, object]:
+    """Write the approved exceptions into a file, and return what the supervisor must know of them.
+
+    Raises ExceptionsError when they cannot be read; for the `first` generation there are none then, which is stricter.
+    """
+    from blocker.exceptions import store  # SQLite: in this short-lived process, never in the workers
+
+    try:
+        found = store.snapshot(config)
+    except ExceptionsError as error:
+        if not first:
+            raise
+        oplog.get("exceptions").error("exceptions cannot be read; none is in force", why=str(error))
+        found = Snapshot()
+    target = folder / f"exceptions-{number}.json"
+    statefile.write(target, json.dumps(found.said()).encode())
+    statefile.tidy(folder, "exceptions-*.json", {target})
+    return {
+        "path": str(target),
+        "seq": found.seq,
+        "counts": found.counts,
+        "granted": {each.id: [each.starts, each.ends] for each in found.granted},
+        "audit": str(configuration.exceptions_audit(config)),
+    }
+
+
+def amend(before: Mapping[str, Any], number: int) -> dict[str, object]:
+    """Read the exceptions anew for a generation that was prepared `before`, whatever lists and configuration say now.
+
+    Returns what `prepare` returns. Raises BlockerError, and then nothing has changed.
+    """
+    path = Path(before["path"])
+    try:
+        config = Config.model_validate(json.loads(path.read_bytes())["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
+    return prepare(config, path.parent, number)

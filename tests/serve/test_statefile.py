@@ -1,0 +1,39 @@
+"""Files in the state folder are whole or not there, and old ones go."""
+
+import os
+
+import pytest
+
+from blocker.errors import ArtifactError
+from blocker.serve import statefile
+
+
+def test_a_file_is_put_in_place_whole(tmp_path):
+    target = tmp_path / "generation-1.json"
+    for content in (b"one", b"two"):
+        statefile.write(target, content)
+        assert target.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
+    target = tmp_path / "generation-1.json"
+    statefile.write(target, b"one")
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ArtifactError, match=r"cannot be written.*process\.state_dir"):
+        statefile.write(target, b"two")
+    assert target.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_newest_stay_and_those_in_use(tmp_path):
+    files = [tmp_path / f"exceptions-{number}.json" for number in range(6)]
+    for number, file in enumerate(files):
+        file.write_text("{}")
+        os.utime(file, (number, number))
+    statefile.tidy(tmp_path, "exceptions-*.json", {files[1]})
+    assert sorted(tmp_path.iterdir()) == [files[1], files[4], files[5]]
