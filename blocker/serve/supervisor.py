@@ -129,14 +129,14 @@ class Supervisor:
 
     def _handle_signals(self) -> None:
         caught, self._signals = self._signals, set()
+        if caught & {signal.SIGTERM, signal.SIGINT}:
+            self._stop()  # first: who told us may have told the children too, and they are no casualties then
         if signal.SIGCHLD in caught:
             self._reap()
         if signal.SIGHUP in caught and not self._stopping:
             self._reloads.begin()
         if signal.SIGUSR1 in caught:
             self._tell({"event": "reopen"})
-        if caught & {signal.SIGTERM, signal.SIGINT}:
-            self._stop()
 
     def _look_at_pulses(self, now: float) -> None:
         for slot in self._slots:

@@ -110,6 +110,13 @@ def test_without_supervisor_everybody_ends(start):
     eventually(lambda: all(gone(pid) for pid in children.values()))
 
 
+def test_all_processes_told_to_end_at_once_end_without_complaint(start):
+    daemon = start(start_new_session=True)
+    os.killpg(daemon.process.pid, signal.SIGTERM)
+    assert daemon.ended() == 0
+    assert "died" not in daemon.log
+
+
 @pytest.mark.parametrize(
     ("transport", "number"), [("udp", signal.SIGTERM), ("tcp", signal.SIGTERM), ("udp", signal.SIGINT)]
 )
