@@ -21,4 +21,6 @@ def commands(path: Path | None, as_json: bool) -> None:
     Exit status 0: they are in force. 1: they were refused, and the old ones stay.
     """
     reply = control.ask(config.control_socket(config.load(path)), "reload", _PATIENCE)
+    if not reply["ok"] and not as_json:  # what stays in force is nothing that this reload has brought
+        reply = {"ok": False, "problems": reply.get("problems", [])}
     control.finish(reply, "reload refused", as_json=as_json)

@@ -54,6 +54,7 @@ STATUS_TEXT = "generation  3\nworkers\n  pid 7, up yes\nlists\n  tiktok  54\nlas
         (["reload"], {"ok": True, "generation": 4}, 0, "generation  4\n", ""),
         (["reload"], {"ok": False, "problems": ["a.yaml:1: x", "a.yaml:2: y"]}, 1, "",
          "reload refused: a.yaml:1: x\nreload refused: a.yaml:2: y\n"),
+        (["reload"], {"ok": False, "problems": ["x"], "generation": 4}, 1, "", "reload refused: x\n"),
         (["reload", "--json"], {"ok": False, "problems": ["x"]}, 1, '{"ok": false, "problems": ["x"]}\n', ""),
         (["status"], STATUS, 0, STATUS_TEXT, ""),
         (["status", "--json"], STATUS, 0, json.dumps(STATUS) + "\n", ""),
