@@ -42,7 +42,7 @@ class Listener:
         self.asked = asked
         self._most = most
         self._region = region
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, bytes] = {}  # clients; who was heard longest ago comes first
         self._by_client: dict[bytes, int] = {}
         self._listening: list[socket.socket] = []
         self._accepting: set[asyncio.Task[object]] = set()
@@ -54,19 +54,37 @@ class Listener:
         self._resume(sock)
 
     def admit(self, connection: "Connection", client: bytes) -> bool:
-        """Tell whether one more connection of `client` may stay, and count it."""
-        mine = self._by_client.get(client, 0)
-        if len(self._open) >= min(self.limits.tcp_connections, self._most) or mine >= self.limits.tcp_per_client:
+        """Tell whether one more connection of `client` may stay, and count it.
+
+        With all taken, the one that idles longest makes room (RFC 7766 §6.2.3): whoever opens many and says nothing
+        keeps nobody out.
+        """
+        if self._by_client.get(client, 0) >= self.limits.tcp_per_client:
             self._region.words[Word.TCP_REFUSED] += 1
             return False
-        self._by_client[client] = mine + 1
-        self._open.add(connection)
+        if len(self._open) >= min(self.limits.tcp_connections, self._most):
+            self._region.words[Word.TCP_REFUSED] += 1
+            idle = next((each for each in self._open if each.is_idle), None)
+            if idle is None:
+                return False
+            self.release(idle)
+            idle.abort()
+        self._by_client[client] = self._by_client.get(client, 0) + 1
+        self._open[connection] = client
         self._region.words[Word.TCP_CONNECTIONS] = len(self._open)
         return True
 
-    def release(self, connection: "Connection", client: bytes) -> None:
-        """Take note that a connection which was admitted is gone."""
-        self._open.discard(connection)
+    def heard(self, connection: "Connection") -> None:
+        """Take note that a connection has just sent a message."""
+        client = self._open.pop(connection, None)
+        if client is not None:
+            self._open[connection] = client
+
+    def release(self, connection: "Connection") -> None:
+        """Take note that a connection is gone."""
+        client = self._open.pop(connection, None)
+        if client is None:  # never admitted, or gone already
+            return
         self._by_client[client] -= 1
         if not self._by_client[client]:
             del self._by_client[client]
@@ -116,7 +134,6 @@ class Connection(asyncio.Protocol):
         self._listener = listener
         self._transport: asyncio.Transport | None = None
         self._client = b""
-        self._admitted = False
         self._retiring = False
         self._unread = False  # the client leaves too many answers unread
         self._held = False  # nothing more is read or handed over for now
@@ -135,14 +152,18 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._client = socket.inet_pton(sock.family, peer[0].partition("%")[0])
-        self._admitted = self._listener.admit(self, self._client)
-        if not self._admitted:
+        if not self._listener.admit(self, self._client):
             transport.abort()
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         self._heard = time.monotonic()
         self._watch()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no answer is waited for."""
+        return not self._unanswered
 
     def data_received(self, data: bytes) -> None:
         if not self._buffer:
@@ -161,8 +182,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         if self._deadline is not None:
             self._deadline.cancel()
-        if self._admitted:
-            self._listener.release(self, self._client)
+        self._listener.release(self)
 
     def pause_writing(self) -> None:
         """The client does not read its answers: no more questions until it does."""
@@ -220,6 +240,7 @@ class Connection(asyncio.Protocol):
             packet = bytes(self._buffer[2 : 2 + size])
             del self._buffer[: 2 + size]
             self._heard = self._begun = time.monotonic()
+            self._listener.heard(self)
             self._unanswered += 1
             self._listener.asked(packet, self._client, TCP, self)
 
