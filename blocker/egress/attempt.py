@@ -57,12 +57,20 @@ def to_address(policy: Policy, index: Index, address: bytes, app: str = "") -> V
         if not app:
             return verdict
         rule = Rule(app, "learned address", Scope.CIDR, allow=False, source="learned")
-        treatment, staged = policy.apps.get(app), stage_of(policy, app, "")
-        monitored = treatment is not None and treatment.monitored
-        if staged is None:
-            return refused(Trigger.ADDRESS, rule, monitored=monitored)
-        return refused(Trigger.ADDRESS, rule, monitored=monitored, shadow=staged.shadow, rollout=staged.rollout)
+        return of_app(policy, Trigger.ADDRESS, rule)
     return as_connection(verdict, Trigger.ADDRESS)
+
+
+def of_app(policy: Policy, trigger: Trigger, rule: Rule) -> Verdict:
+    """Return the verdict on a connection that gave an app away: refused, unless the app is only noted there.
+
+    `rule` stands in no list, so that only a rollout of the whole app can hold it in shadow.
+    """
+    treatment, staged = policy.apps.get(rule.app), stage_of(policy, rule.app, rule.origin)
+    monitored = treatment is not None and treatment.monitored
+    if staged is None:
+        return refused(trigger, rule, monitored=monitored)
+    return refused(trigger, rule, monitored=monitored, shadow=staged.shadow, rollout=staged.rollout)
 
 
 def refused(

@@ -101,8 +101,6 @@ def _opened(policy: Policy, setting: Setting, sight: Sight) -> Verdict:
 
 def _built_in(policy: Policy, setting: Setting, rule: Rule, trigger: Trigger) -> Verdict:
     """Return the verdict on what no list holds but an app does, as the device's group treats that app."""
-    treatment = policy.apps.get(rule.app)
-    if treatment is None:
+    if rule.app not in policy.apps:
         return PASSTHRU
-    grounded = replace(rule, reference=setting.references.get(rule.app, ""))
-    return attempt.refused(trigger, grounded, monitored=treatment.monitored)
+    return attempt.of_app(policy, trigger, replace(rule, reference=setting.references.get(rule.app, "")))

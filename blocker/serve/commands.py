@@ -112,6 +112,10 @@ def status(regions: Sequence[Region], facts: Facts, began: float, now: float, cl
         "digest": facts.digest,
         "bundle": _bundle(facts, now),
         "policy": facts.policy,
+        "rollouts": [
+            {"rollout": each.name, "about": each.about, "stage": each.words, "returned": each.returned}
+            for each in facts.rollouts
+        ],
         "reloads": {
             "succeeded": facts.succeeded,
             "refused": facts.refused,

@@ -1,5 +1,7 @@
 """What is seen means what the policy of the device's group says of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from blocker import names
@@ -8,7 +10,7 @@ from blocker.egress.attempt import Flow
 from blocker.egress.findings import Setting
 from blocker.egress.flows import OPENED, Sight
 from blocker.egress.hello.seen import Hello, Record, Request
-from blocker.policy import PASSTHRU, Action, Policy, Treatment, Trigger
+from blocker.policy import PASSTHRU, Action, Policy, Staged, Treatment, Trigger
 from blocker.wire.query import parse_query
 from tests.egress.wire import DEVICE, SERVER, packed
 from tests.oracle import Table, ask, rule
@@ -100,6 +102,14 @@ def test_a_group_that_is_only_watched(seen, trigger):
 def test_what_no_list_holds_rests_on_the_decision_of_its_app():
     verdict, _ = findings.judge(STAFF, SETTING, sight(CLIENT_RECORD))
     assert (verdict.rule.source, verdict.rule.reference) == ("built-in", "ca-1")
+
+
+def test_an_app_that_is_rolled_out_is_noted_until_its_rollout_has_come():
+    for shadow, action in ((True, Action.PASSTHRU), (False, REFUSED)):
+        policy = replace(STAFF, staged_apps={"wechat": Staged("trial", shadow=shadow)})
+        for what in (CLIENT_RECORD, request("weixin.qq.com")):
+            verdict, _ = findings.judge(policy, SETTING, sight(what, port=8080))
+            assert (verdict.action, verdict.shadow, verdict.rollout) == (action, shadow, "trial")
 
 
 def test_mmtls_to_a_banned_host_in_a_group_that_allows_wechat():

@@ -414,7 +414,7 @@ def test_termination_is_the_supervisors_to_say(start: Start) -> None:
 def test_reopening_for_others_rotation(start: Start, tmp_path: Path, how: str) -> None:
     running = start(log={"attempts": tmp_path / "attempts"})
     running.regions[0].journal(ATTEMPT, time.time(), b"\xc0\x00\x02\x01", b'"n":1')
-    eventually((tmp_path / "attempts").exists)
+    eventually(lambda: (tmp_path / "attempts").exists() and (tmp_path / "attempts").stat().st_size)
     (tmp_path / "attempts").rename(tmp_path / "moved")
     if how == "signal":
         os.kill(running.pid, signal.SIGHUP)
