@@ -88,7 +88,7 @@ def show(name: str, path: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--to", type=click.Choice([each.value for each in Stage if each is not Stage.SHADOW]), help="The stage.")
 @click.option("--percent", type=click.IntRange(1, 99), help="The share of clients; moves to stage percent.")
-@click.option("--group", "groups", multiple=True, help="A group; moves to stage groups. Repeatable.")
+@click.option("--group", "groups", multiple=True, help="A group; alone it moves to stage groups. Repeatable.")
 @_reason
 @_by
 @config_option
@@ -102,8 +102,8 @@ def advance(
     found = config.load(path)
     each = _plan(found, name)
     now = state.positions(found, state.read(config.state_dir(found)))[name]
-    if (percent and groups) or (percent and to not in (None, "percent")) or (groups and to not in (None, "groups")):
-        raise click.UsageError("--to, --percent and --group speak of different stages")
+    if (percent and to not in (None, "percent")) or (groups and to == "all"):
+        raise click.UsageError("--to and --percent or --group speak of different stages")
     stage = Stage(to) if to else Stage.PERCENT if percent else Stage.GROUPS if groups else plan.following(each, now)
     known = [config.UNLISTED, *(group.name for group in found.groups)]
     for group in groups:
@@ -111,7 +111,8 @@ def advance(
             raise RolloutError(f"there is no group {group!r}{nearest(group, known)}")
     if stage is Stage.GROUPS and not (groups or each.groups):
         raise RolloutError(f"rollout {name} names no groups: say which, --group NAME")
-    moved = plan.at(each, stage, by=by, why=reason, since=time.time(), groups=groups, percent=percent or 0)
+    reached = groups or now.groups  # whom it has reached by name it does not leave because it goes on by share
+    moved = plan.at(each, stage, by=by, why=reason, since=time.time(), groups=reached, percent=percent or 0)
     _move(found, name, moved)
 
 
@@ -141,7 +142,7 @@ def _move(found: Config, name: str, to: Position) -> None:
     if serving is None or serving["stage"] != str(to):
         problems = "; ".join(reply.get("problems", ()))
         raise RolloutError(f"rollout {name}: {to} is written, but not in force: {problems}")
-    click.echo(f"rollout {name}: {to}, in force after {time.monotonic() - began:.1f} s")
+    click.echo(f"rollout {name}: {to}, in force after {time.monotonic() - began:.2f} s")
     for problem in reply.get("problems", ()):
         click.echo(f"warning: the rest of the configuration and lists is not read anew: {problem}", err=True)
 

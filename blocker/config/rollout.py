@@ -34,7 +34,7 @@ class Plan(Section):
     stage: Stage = Stage.SHADOW
     """Where it begins: `shadow` (enforced for nobody), `groups`, `percent` or `all`; `blocker rollout` moves it."""
     groups: tuple[GroupName, ...] = ()
-    """The groups of clients that stage `groups` reaches; `default`: clients in no group."""
+    """The groups of clients that stage `groups` reaches, and `percent` besides; `default`: clients in no group."""
     percent: int = Field(default=10, ge=1, le=99)
     """The share of clients that stage `percent` reaches: always the same ones, and more of them with a larger share."""
     return_after: int = Field(default=20, ge=0, le=1_000_000)

@@ -36,9 +36,10 @@ class Position:
 
 def written(stage: Stage, groups: tuple[str, ...], percent: int) -> str:
     """Return a stage in words."""
-    if stage is Stage.GROUPS:
-        return f"groups {', '.join(groups)}"
-    return f"percent {percent}" if stage is Stage.PERCENT else stage.value
+    named = f"groups {', '.join(groups)}"
+    if stage is Stage.PERCENT:
+        return f"percent {percent}{f' and {named}' if groups else ''}"
+    return named if stage is Stage.GROUPS else stage.value
 
 
 def configured(plan: Plan) -> str:
@@ -73,7 +74,7 @@ def at(
     """Return the position of `plan` when `by` moves it to `stage`; groups and percentage not said are as configured."""
     return Position(
         stage,
-        (groups or plan.groups) if stage is Stage.GROUPS else (),
+        (groups or plan.groups) if stage in (Stage.GROUPS, Stage.PERCENT) else (),
         (percent or plan.percent) if stage is Stage.PERCENT else 0,
         since,
         by,

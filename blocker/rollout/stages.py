@@ -71,6 +71,6 @@ class Stages:
 
 
 def _reaches(plan: Plan, group: str, reached: int) -> bool:
-    if plan.stage is Stage.PERCENT:
-        return reached <= plan.percent
-    return plan.stage is Stage.ALL or (plan.stage is Stage.GROUPS and group in plan.groups)
+    if plan.stage is Stage.PERCENT and reached <= plan.percent:
+        return True
+    return plan.stage is Stage.ALL or (plan.stage is not Stage.SHADOW and group in plan.groups)

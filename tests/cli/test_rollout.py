@@ -45,8 +45,8 @@ def test_list(run):
     ("options", "stage"),
     [
         ([], "groups pilot"),
-        (["--to", "percent"], "percent 20"),
-        (["--percent", "50"], "percent 50"),
+        (["--to", "percent"], "percent 20 and groups pilot"),
+        (["--percent", "50", "--group", "default"], "percent 50 and groups default"),
         (["--group", "default", "--group", "pilot"], "groups default, pilot"),
         (["--to", "all"], "all"),
     ],
@@ -63,13 +63,19 @@ def test_advance(run, options, stage):
 
 
 def test_step_by_step_and_back(run):
-    for stage in ("groups pilot", "percent 20", "all", "all"):
+    for stage in ("groups pilot", "percent 20 and groups pilot", "all", "all"):
         assert f"trial: {stage}," in run("rollout", "advance", "trial", "--reason", "next").output
     assert "take it out of rollout.plans" in run("rollout", "show", "trial").output
     assert "trial: shadow," in run("rollout", "return", "trial", "--reason", "complaints").output
     said = json.loads(run("rollout", "show", "trial", "--json").output)
     assert (said["stage"], said["returned"], said["by"], said["why"]) == ("shadow", False, account(), "complaints")
-    assert [move["stage"] for move in said["moves"]] == ["groups pilot", "percent 20", "all", "all", "shadow"]
+    assert [move["stage"] for move in said["moves"]] == [
+        "groups pilot",
+        "percent 20 and groups pilot",
+        "all",
+        "all",
+        "shadow",
+    ]
     assert said["counted"] is None
 
 
@@ -102,7 +108,7 @@ def test_explain_says_where_the_rollout_stands_and_whether_it_has_reached_the_cl
     assert "rollout trial is at stage groups pilot and has not reached this client" in said.output
     run("rollout", "advance", "trial", "--reason", "x", "--percent", "99")
     said = run("explain", "new.example", "--client", "198.51.100.1")
-    assert "stage percent 99 and has reached this client, number " in said.output
+    assert "stage percent 99 and groups pilot and has reached this client, number " in said.output
     assert "has not reached this client\n" in run("explain", "new.example").output  # of no client in particular
 
 
@@ -111,7 +117,7 @@ def test_the_zone_for_other_resolvers_holds_what_has_reached_all(run):
         return run("rpz", "export", "--group", "pilot").output
 
     assert "new.example" not in zone()
-    run("rollout", "advance", "trial", "--reason", "x", "--percent", "99")
+    run("rollout", "advance", "trial", "--reason", "x", "--percent", "99", "--group", "default")
     assert "new.example" not in zone()
     assert "1 entries are left out: they are in shadow, or a rollout has not reached the whole group" in zone()
     run("rollout", "advance", "trial", "--reason", "x", "--group", "pilot")

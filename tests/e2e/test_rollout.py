@@ -69,7 +69,8 @@ def test_from_nobody_to_everybody_without_compiling(start):
     assert (told(daemon, PILOT), told(daemon, OTHER)) == ({tuple(BLOCKED)}, {(V4,)})
 
     move(daemon, "advance", "trial")
-    assert stage(daemon) == "percent 50"
+    assert stage(daemon) == "percent 50 and groups pilot"
+    assert told(daemon, PILOT) == {tuple(BLOCKED)}  # whom it has reached it does not leave
     sources = [f"127.0.1.{number}" for number in range(1, 41)]
     reached = {source for source in sources if told(daemon, source) == {tuple(BLOCKED)}}
     assert 8 <= len(reached) <= 32  # half of forty

@@ -23,10 +23,10 @@ BACK = at(TRIAL, Stage.SHADOW, by=plans.ITSELF, why="hits", since=200.0, returne
     ("settings", "moved", "stage"),
     [
         (TRIAL, None, "shadow"),  # as configured
-        (plan(stage=Stage.PERCENT), None, "percent 25"),
+        (plan(stage=Stage.PERCENT), None, "percent 25 and groups pilot"),
         (plan(stage=Stage.GROUPS), None, "groups pilot"),
         (TRIAL, ALL, "all"),  # moved, and nobody has said otherwise since
-        (plan(stage=Stage.PERCENT), ALL, "percent 25"),  # the configuration was changed after the move
+        (plan(stage=Stage.PERCENT, groups=()), ALL, "percent 25"),  # the configuration was changed after the move
         (plan(percent=30), ALL, "all"),  # which this does not: its stage is the same
         (plan(app="wechat"), ALL, "shadow"),  # another rollout under the same name
         (TRIAL, BACK, "shadow"),
@@ -57,8 +57,8 @@ def test_following(settings, stage, next_one):
 @pytest.mark.parametrize(
     ("stage", "more", "words"),
     [
-        (Stage.PERCENT, {}, "percent 25"),
-        (Stage.PERCENT, {"percent": 50}, "percent 50"),
+        (Stage.PERCENT, {}, "percent 25 and groups pilot"),
+        (Stage.PERCENT, {"percent": 50, "groups": ("a",)}, "percent 50 and groups a"),
         (Stage.GROUPS, {}, "groups pilot"),
         (Stage.GROUPS, {"groups": ("a", "b")}, "groups a, b"),
         (Stage.ALL, {"percent": 50}, "all"),

@@ -35,6 +35,7 @@ def shadow(policy, app="", origin=""):
         ({"stage": "shadow"}, True, True),
         ({"stage": "groups", "groups": ["pilot"]}, False, True),
         ({"stage": "groups", "groups": ["default"]}, True, False),
+        ({"stage": "percent", "percent": 1, "groups": ["pilot"]}, False, True),  # a share of all, and who was named
         ({"stage": "all"}, False, False),
         ({"stage": "percent", "percent": 50}, True, True),  # what is common to a group is what most of it have
     ],
