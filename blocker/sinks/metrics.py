@@ -36,7 +36,11 @@ _COUNTERS: Final = (
     (Word.FAST_ANSWERS, "blocker_fast_answers", "Queries answered with the very bytes of an earlier answer."),
     (Word.COALESCED, "blocker_upstream_coalesced", "Queries that joined one already on its way upstream."),
     (Word.MISMATCHED, "blocker_upstream_mismatched", "Upstream packets that matched no query: late, or forged."),
-    (Word.TCP_REFUSED, "blocker_tcp_refused", "TCP connections refused, or closed while idle, because a limit was reached."),
+    (
+        Word.TCP_REFUSED,
+        "blocker_tcp_refused",
+        "TCP connections refused, or closed while idle, because a limit was reached.",
+    ),
     (Word.LIMITED, "blocker_limited", "Queries refused because a limit was reached."),
     (Word.SEND_ERRORS, "blocker_send_errors", "Answers that the kernel did not take."),
     (Word.RECEIVED_BYTES, "blocker_received_bytes", "Octets of queries received."),
