@@ -83,7 +83,7 @@ cdef class Drain:
     cdef uint64_t *histograms
     cdef int cells_at, cell_size, journal_at, histogram_words, buckets
     cdef uint64_t journal_size
-    cdef int head_word, tail_word, dropped_word, errors_word, fast_word
+    cdef int head_word, tail_word, dropped_word, errors_word, fast_word, received_word, sent_word
     cdef double bounds[32]
 
     def __cinit__(self, int fd, bint v6, bint local, memory):
@@ -108,6 +108,7 @@ cdef class Drain:
         self.head_word, self.tail_word = layout.Word.HEAD, layout.Word.TAIL
         self.dropped_word, self.errors_word = layout.Word.DROPPED, layout.Word.SEND_ERRORS
         self.fast_word = layout.Word.FAST_ANSWERS
+        self.received_word, self.sent_word = layout.Word.RECEIVED_BYTES, layout.Word.SENT_BYTES
         memset(self.incoming, 0, sizeof(self.incoming))
         memset(self.outgoing, 0, sizeof(self.outgoing))
         for at in range(BATCH):
@@ -126,6 +127,7 @@ cdef class Drain:
         """Take what has arrived, answer what `tables` know; return the number taken and the misses."""
         cdef int at, count, size, answers = 0
         cdef int64_t second = <int64_t>now
+        cdef uint64_t octets = 0
         cdef int given_of[ENDINGS]
         cdef Slot *slot
         cdef msghdr *head
@@ -150,6 +152,7 @@ cdef class Drain:
         for at in range(count):
             slot = &self.slots[at]
             size = self.incoming[at].msg_len
+            octets += size
             address = slot.name + self.address_at
             if former == NULL or memcmp(former, address, self.address_size):
                 owner = PyBytes_FromStringAndSize(<char *>address, self.address_size)
@@ -167,6 +170,7 @@ cdef class Drain:
                 wall = clock.tv_sec + clock.tv_nsec * 1e-9
             self._answer(at, answers, <tuple>given, second, wall, given_of)
             answers += 1
+        self.words[self.received_word] += octets
         if answers:
             clock_gettime(CLOCK_MONOTONIC, &clock)
             self._count(given_of, clock.tv_sec + clock.tv_nsec * 1e-9 - now, answers)
@@ -286,11 +290,15 @@ cdef class Drain:
         self.words[self.fast_word] += answers
 
     cdef void _send(self, int count):
-        cdef int done = 0, sent
+        cdef int done = 0, sent, at
+        cdef uint64_t octets = 0
         while done < count:
             sent = sendmmsg(self.fd, &self.outgoing[done], count - done, MSG_DONTWAIT)
             if sent > 0:
+                for at in range(done, done + sent):
+                    octets += self.slots[at].out_of.iov_len
                 done += sent
             elif errno != EINTR:
                 self.words[self.errors_word] += 1  # this one is lost; the next may have a better way
                 done += 1
+        self.words[self.sent_word] += octets

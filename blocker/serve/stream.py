@@ -41,7 +41,7 @@ class Listener:
         self.limits = limits
         self.asked = asked
         self._most = most
-        self._region = region
+        self.region = region
         self._open: dict[Connection, bytes] = {}  # clients; who was heard longest ago comes first
         self._by_client: dict[bytes, int] = {}
         self._listening: list[socket.socket] = []
@@ -60,10 +60,10 @@ class Listener:
         keeps nobody out.
         """
         if self._by_client.get(client, 0) >= self.limits.tcp_per_client:
-            self._region.words[Word.TCP_REFUSED] += 1
+            self.region.words[Word.TCP_REFUSED] += 1
             return False
         if len(self._open) >= min(self.limits.tcp_connections, self._most):
-            self._region.words[Word.TCP_REFUSED] += 1
+            self.region.words[Word.TCP_REFUSED] += 1
             idle = next((each for each in self._open if each.is_idle), None)
             if idle is None:
                 return False
@@ -71,11 +71,12 @@ class Listener:
             idle.abort()
         self._by_client[client] = self._by_client.get(client, 0) + 1
         self._open[connection] = client
-        self._region.words[Word.TCP_CONNECTIONS] = len(self._open)
+        self.region.words[Word.TCP_CONNECTIONS] = len(self._open)
         return True
 
-    def heard(self, connection: "Connection") -> None:
-        """Take note that a connection has just sent a message."""
+    def heard(self, connection: "Connection", octets: int) -> None:
+        """Take note that a connection has just sent a message of so many octets."""
+        self.region.words[Word.RECEIVED_BYTES] += octets
         client = self._open.pop(connection, None)
         if client is not None:
             self._open[connection] = client
@@ -88,7 +89,7 @@ class Listener:
         self._by_client[client] -= 1
         if not self._by_client[client]:
             del self._by_client[client]
-        self._region.words[Word.TCP_CONNECTIONS] = len(self._open)
+        self.region.words[Word.TCP_CONNECTIONS] = len(self._open)
 
     def drain(self) -> None:
         """Accept no more; close each connection as soon as it waits for nothing."""
@@ -116,7 +117,7 @@ class Listener:
                 return
             except OSError as error:  # most often of the connection, which is gone (accept(2))
                 if error.errno in _EXHAUSTED:
-                    self._region.words[Word.TCP_REFUSED] += 1
+                    self.region.words[Word.TCP_REFUSED] += 1
                     self.loop.remove_reader(listening.fileno())
                     self.loop.call_later(_PAUSE, self._resume, listening)
                     return
@@ -199,6 +200,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         if exchange.answer is not None:
+            self._listener.region.words[Word.SENT_BYTES] += len(exchange.answer)
             self._transport.write(len(exchange.answer).to_bytes(2) + exchange.answer)
         if self._retiring and not self._unanswered:
             self._transport.close()
@@ -240,7 +242,7 @@ class Connection(asyncio.Protocol):
             packet = bytes(self._buffer[2 : 2 + size])
             del self._buffer[: 2 + size]
             self._heard = self._begun = time.monotonic()
-            self._listener.heard(self)
+            self._listener.heard(self, size)
             self._unanswered += 1
             self._listener.asked(packet, self._client, TCP, self)
 

@@ -76,6 +76,7 @@ class PlainDrain:
                 return taken - 1, misses
             except OSError:  # an ICMP error of an earlier answer; nothing was taken
                 continue
+            self._region.words[Word.RECEIVED_BYTES] += len(packet)
             address = _packed(family, source)
             table = tables.get(address)
             given = table.get(packet[2:]) if table is not None else None
@@ -110,6 +111,8 @@ class PlainDrain:
                 self._socket.sendto(answer, peer)
         except OSError:
             self._region.words[Word.SEND_ERRORS] += 1
+        else:
+            self._region.words[Word.SENT_BYTES] += len(answer)
 
 
 def is_wildcard(sock: socket.socket) -> bool:

@@ -93,7 +93,7 @@ class Word(IntEnum):
 
 MALFORMED_REASONS: Final = (
     "short", "response", "opcode", "counts", "label", "name", "truncated", "trailing", "opt", "option", "version",
-    "class", "type", "other",
+    "other",
 )  # fmt: skip
 
 

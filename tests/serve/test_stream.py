@@ -140,6 +140,18 @@ def test_answers_go_out_when_they_are_ready():
     played(play)
 
 
+def test_octets_are_counted():
+    async def play(rig):
+        rig.at_once = lambda packet: packet == b"known"
+        reader, writer = await rig.connect()
+        writer.write(framed(b"silent", b"known"))
+        assert await heard(reader) == b"known"
+        words = rig.region.words
+        assert (words[Word.RECEIVED_BYTES], words[Word.SENT_BYTES]) == (11, 5)
+
+    played(play)
+
+
 def test_silence_as_an_answer_keeps_the_connection():
     async def play(rig):
         reader, writer = await rig.connect()

@@ -220,6 +220,15 @@ def test_hits_and_misses_in_one_batch(rig):
     assert heard == {struct.pack("!H", at) + (ANSWER if at % 3 else b"!") for at in range(30)}
 
 
+def test_octets_are_counted(rig4):
+    for packet in (PACKET, b"other", b""):
+        rig4.client.send(packet)
+    _, ((_, _, peer), _) = rig4.receive(rig4.tables())
+    rig4.drain.send([(b"answer", peer), (b"x" * 70_000, peer)])  # the last one does not go out
+    words = rig4.region.words
+    assert (words[Word.RECEIVED_BYTES], words[Word.SENT_BYTES]) == (len(PACKET) + 5, 2 + len(ANSWER) + 6)
+
+
 def test_many_answers_at_once(rig4):
     rig4.client.send(PACKET)
     _, ((_, _, peer),) = rig4.receive({})
