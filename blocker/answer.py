@@ -234,7 +234,7 @@ def _assemble(
         if len(sections) + len(bare) <= room:  # extended errors must not cost the answer
             opt = bare
         else:
-            flags |= TC
+            flags = flags & ~AD | TC  # nothing is said that could be authentic
             sections = b""
             answers = authorities = 0
             additionals = 1 if opt else 0
