@@ -60,6 +60,7 @@ class Drainer:
         return largest
 
     def _run(self) -> None:
+        self._log.begin(time.time())
         pause = 0.0
         while not self._ending.wait(pause):
             pause = 0.0 if self.drain() >= _BATCH else _PAUSE

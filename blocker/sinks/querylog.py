@@ -62,6 +62,11 @@ class QueryLog:
         """Lines that could not be written."""
         return sum(destination.dropped for destination in self._all())
 
+    def begin(self, now: float) -> None:
+        """Open the files: that one cannot be written must be said before the first attempt is lost to it."""
+        for _, destination in self._destinations:
+            destination.write((), now)
+
     def is_ready(self, now: float) -> bool:
         """Tell whether it is worth offering records: evidence that cannot be written waits in the journals."""
         return self.chained is None or self.chained.is_ready(now)

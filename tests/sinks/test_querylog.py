@@ -35,6 +35,18 @@ def numbers(path: Path) -> list[int]:
     return [json.loads(line)["n"] for line in path.read_bytes().splitlines()] if path.exists() else []
 
 
+def test_a_file_that_cannot_be_written_is_told_of_before_there_is_a_line(tmp_path, capfd):
+    (tmp_path / "no").touch()
+    log = QueryLog(Log(attempts=tmp_path / "a", queries=tmp_path / "no" / "b"))
+    log.begin(NOW)
+    assert (tmp_path / "a").read_bytes() == b""
+    (said,) = capfd.readouterr().err.splitlines()
+    assert "log cannot be written" in said
+    assert "Not a directory" in said
+    assert log.dropped == 0
+    log.close()
+
+
 def test_a_line_says_everything(tmp_path: Path) -> None:
     log = QueryLog(Log(attempts=tmp_path / "a"))
     log.write([Record(ATTEMPT, NOW + 0.123456, V4, TAIL)], NOW)
