@@ -4,12 +4,12 @@ Pure. A client in no group gets the strictest policy: every app, enforced. What 
 exceptions, is settled here, once for each moment at which it does; nothing that a query passes knows a clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from blocker import names, schedule
-from blocker.config import UNLISTED, Config, Group
+from blocker.config import SELFTEST, UNLISTED, Config, Group
 from blocker.config import Treatment as Answering
 from blocker.exceptions.entry import Grant
 from blocker.policy import SPECIAL, Gate, Policy, Treatment, Waiver
@@ -40,6 +40,13 @@ class Clients:
             self.policies[group.name] = policy
             groups |= dict.fromkeys(group.clients, policy)
         members = groups | _set_apart(groups, self.unlisted, holding)
+        for network in _own(config):
+            members[network] = self.policies[SELFTEST] = replace(
+                self.unlisted,
+                group=SELFTEST,
+                gate=Gate.OFF,
+                quiet=True,  # no device is behind them
+            )
         self._prefixes: dict[int, list[tuple[int, dict[int, Policy]]]] = {4: [], 16: []}
         found: dict[tuple[int, int], dict[int, Policy]] = {}
         for network, policy in members.items():
@@ -69,6 +76,13 @@ def _plain(address: bytes) -> bytes:
     if len(address) == 16 and address.startswith(b"\0\0\0\0\0\0\0\0\0\0\xff\xff"):
         return address[12:]
     return address
+
+
+def _own(config: Config) -> Iterator[IPv4Network | IPv6Network]:
+    """Yield the addresses that our own queries come from."""
+    wanted = config.selftest
+    if wanted.interval:
+        yield from (ip_network(each) for each in (wanted.source_v4, wanted.source_v6) if each is not None)
 
 
 def _shift(network: IPv4Network | IPv6Network) -> tuple[int, int]:

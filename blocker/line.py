@@ -363,7 +363,7 @@ class Line:
                     self._plain_outcomes[plain] = known
             return known
         group = exchange.policy.group
-        attempt = events.is_attempt(verdict)
+        attempt = events.is_attempt(verdict) and not exchange.policy.quiet
         found = events.labels(transport, query.qtype, rcode, ending, group, verdict)
         outcome = self._recorder.outcome(found, attempt=attempt)
         flags = self._journaled & (events.QUERY | (events.ATTEMPT if attempt else 0))

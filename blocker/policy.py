@@ -178,6 +178,7 @@ class Policy:
     variant: str = ""  # tells the policies of one group apart, whose clients are in different stages or have exceptions
     waivers: tuple[Waiver, ...] = ()  # exceptions for names; those for a whole app stand in `apps`
     gate: Gate = UNGATED
+    quiet: bool = False  # nobody's attempts: counted, but not worth a log line (our own queries)
 
 
 SPECIAL: Final = "special"  # the list of special-use names (RFC 6761, RFC 6303)

@@ -226,3 +226,17 @@ def test_an_exceptions_clients_as_a_plain_search_says(prefixes, own, number, dat
     holding = [(each.prefixlen, f"g{at}") for at, each in enumerate(sorted(prefixes)) if address in each]
     assert policy.group == (max(holding)[1] if holding else "default")
     assert {each.id for each in policy.waivers} == {str(at) for at, each in enumerate(sorted(own)) if address in each}
+
+
+@pytest.mark.parametrize(("selftest", "address", "group", "quiet"), [
+    ({}, "127.54.54.54", "selftest", True),
+    ({}, "127.54.54.55", "default", False),
+    ({"interval": 0}, "127.54.54.54", "default", False),
+    ({"source_v6": "fd00::54"}, "fd00::54", "selftest", True),
+    ({"source_v4": "10.1.2.3"}, "10.1.2.3", "selftest", True),  # before any group
+])  # fmt: skip
+def test_our_own_queries_have_the_policy_of_clients_in_no_group(selftest, address, group, quiet):
+    made = clients(selftest=selftest)
+    found = made.policy_for(ip_address(address).packed)
+    assert (found.group, found.quiet) == (group, quiet)
+    assert found.apps == made.unlisted.apps

@@ -185,6 +185,10 @@ GROUP = "groups:\n  - name: staff\n    clients: [10.0.0.0/8]\n"
         # what must fit together
         ("groups: [{name: default, clients: [10.0.0.0/8]}]", [
             "1: groups.0.name: 'default' is kept for clients in no group; choose another name"]),
+        ("groups: [{name: selftest, clients: [10.0.0.0/8]}]", [
+            "1: groups.0.name: 'selftest' is kept for queries that we ask ourselves; choose another name"]),
+        ("candidates: {folder: /nowhere}", [
+            "1: candidates.folder: /nowhere is none of lists.directories: nothing in it would be in force"]),
         (GROUP + "    block: [tiktok]\n    monitor:\n      - wechat\n      - tiktok\n", [
             "7: groups.0.monitor.1: 'tiktok' is both blocked and monitored; remove one of the two"]),
         (GROUP + "  - name: staff\n    clients:\n      - 10.0.0.0/8\n", [

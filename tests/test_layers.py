@@ -18,6 +18,7 @@ CORE = {
     "egress.hello.dns", "egress.hello.first", "egress.hello.http", "egress.hello.mmtls", "egress.hello.quic",
     "egress.hello.seen", "egress.hello.tls", "egress.answers", "egress.findings", "egress.flows", "egress.packets",
     "egress.cut", "egress.filter", "egress.observe", "egress.stream",
+    "selftest.judge", "selftest.plan",
     "candidates.brand", "candidates.company", "candidates.finding", "candidates.memory", "candidates.seen",
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
     "egress.attempt", "egress.book", "egress.elements", "egress.framing", "egress.learning", "egress.memo",
@@ -67,7 +68,9 @@ MAY_IMPORT = {
     "egress.hello": {"errors", "names", "wire"},
     "egress.packets": set(),
     "egress.stream": {"egress.hello"},
-    "candidates.seen": {"errors", "names", "policy"},
+    "selftest.plan": {"names", "policy", "wire"},
+    "selftest.judge": {"answer", "errors", "events", "policy", "selftest.plan", "wire"},
+    "candidates.seen": {"config", "errors", "names", "policy"},
     "candidates.brand": {"names"},
     "candidates.finding": set(),
     "candidates.company": {"candidates.finding"},
@@ -111,6 +114,11 @@ WITHOUT_TEST = {
             "config/gating", "config/learning", "config/load", "config/models", "config/origin", "config/overrides",
             "config/places",
             "config/reference", "config/section", "config/whole", "config/values", "config/wording",
+            "config/apps", "config/bundles", "config/evidence", "config/gating", "config/load",
+            "config/models", "config/origin", "config/overrides", "config/places",
+            "config/apps", "config/bundles", "config/candidates", "config/evidence", "config/load", "config/models",
+            "config/origin", "config/overrides", "config/places",
+            "config/reference", "config/section", "config/selftest", "config/whole", "config/values", "config/wording",
         ),
         "tests/test_config.py",
     ),
@@ -129,6 +137,7 @@ WITHOUT_TEST = {
     "serve/beside": "tests/serve/test_supervisor.py",
     "serve/companion": "tests/serve/test_supervisor.py",
     "serve/egress": "tests/serve/test_keeper.py",
+    **dict.fromkeys(("serve/selftest", "selftest/run", "cli/selftest"), "tests/e2e/test_selftest.py"),
     "upstream/entropy": "tests/e2e",  # random numbers
     "wire/constants": "tests/test_events.py",  # numbers; its two functions are for people
 }  # fmt: skip
@@ -204,6 +213,7 @@ def test_the_index_maps_files_and_does_nothing_else():
     ("simulate", {"feeds", "serve", "sinks", "upstream", "cli", "line"}),  # it asks the core, never a running blocker
     ("exceptions", {"serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
     ("feeds", {"serve", "sinks", "upstream", "cli", "line", "cache", "fast", "answer", "clients"}),
+    ("selftest", {"serve", "sinks", "upstream", "cli", "line", "cache", "fast", "feeds", "simulate"}),
     ("candidates", {
         "serve", "sinks", "upstream", "cli", "line", "feeds", "simulate", "cache", "fast", "answer", "clients",
     }),

@@ -558,3 +558,13 @@ def test_what_is_withheld():
     answer = heard(exchange.answer)
     assert (answer.rcode, answer.answer, answer.ede) == ("SERVFAIL", [], [14])
     assert (exchange.told, exchange.given) == ((), None)
+
+
+def test_our_own_queries_are_counted_and_no_attempts():
+    bench = Bench(journaled=ATTEMPT | QUERY)
+    quiet = Policy("selftest", {"tiktok": SINKHOLE}, quiet=True)
+    bench.ask(ask("tiktok.com"), policy=quiet)
+    bench.ask(ask("tiktok.com"), policy=STAFF)
+    told = [(flags, json.loads(b"{" + tail + b"}")["group"]) for flags, tail in bench.journal.lines]
+    assert told == [(QUERY, "selftest"), (ATTEMPT | QUERY, "staff")]
+    assert [each.group for each in bench.journal.endings] == ["selftest", "staff"]

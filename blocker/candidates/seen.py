@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from blocker import names
+from blocker.config import SELFTEST
 from blocker.errors import NameFormatError
 from blocker.names import Name
 from blocker.policy import PASSTHRU, Action, Trigger, Verdict
@@ -44,13 +45,15 @@ class Seen(NamedTuple):
 
 
 def of_record(when: float, client: bytes, tail: bytes) -> Seen | None:
-    """Return what a journal record tells (events.tail); None if it is none of ours."""
+    """Return what a journal record tells (events.tail); None if it is none of ours, or of a self-test."""
     if len(tail) > _LARGEST:
         return None
     try:
         said = json.loads(b"{" + tail.rstrip(b"\0") + b"}")
         qname = names.from_text(said["qname"])
         app = said.get("app", "")
+        if said["group"] == SELFTEST:
+            return None
         if not app:
             return Seen(when, client, qname)
         if said["action"] == Action.PASSTHRU:

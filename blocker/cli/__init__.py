@@ -24,6 +24,7 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "egress": "See what devices do that did not ask our DNS.",
     "rpz": "Policy zones: export ours for other resolvers, see how all of them do.",
     "candidates": "Names that look like a banned app's and are in no list yet: show, accept, dismiss.",
+    "selftest": "Ask the running blocker for a name of each app: is it blocked?",
     "evidence": "Check the attempt log: was anything removed or altered?",
     "config": "Show the configuration, its schema and its reference.",
     "reload": "Have the running blocker read its configuration and lists anew.",

@@ -15,6 +15,7 @@ from blocker.config.gating import Gating
 from blocker.config.learning import Learning
 from blocker.config.load import load, parse
 from blocker.config.models import (
+    SELFTEST,
     UNLISTED,
     Answers,
     Cache,
@@ -49,6 +50,7 @@ from blocker.config.rollout import Plan, Rollout, Stage
 from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
 from blocker.config.schedules import Schedule
 from blocker.config.section import Section
+from blocker.config.selftest import Selftest
 from blocker.config.sinkhole import PageText, Sinkhole, SinkholeLimits, ends, strays
 from blocker.config.values import DNS_PORT, Endpoint, endpoint
 from blocker.config.watching import Watching
@@ -56,6 +58,7 @@ from blocker.config.whole import Config
 
 __all__ = [
     "DNS_PORT",
+    "SELFTEST",
     "UNLISTED",
     "Answers",
     "Bundles",
@@ -91,6 +94,7 @@ __all__ = [
     "RpzZone",
     "Schedule",
     "Section",
+    "Selftest",
     "Sinkhole",
     "SinkholeLimits",
     "Stage",

@@ -36,6 +36,8 @@ from blocker.config.values import (
 from blocker.policy import SPECIAL, Action
 
 UNLISTED: Final = "default"  # the group of every client that is in no other
+SELFTEST: Final = "selftest"  # the group of our own queries, which has the policy of clients in no group
+_KEPT: Final = {UNLISTED: "clients in no group", SELFTEST: "queries that we ask ourselves"}
 
 
 class Strategy(StrEnum):
@@ -158,8 +160,8 @@ class Group(Treatment):
     @model_validator(mode="after")
     def _separate(self) -> Self:
         found: list[tuple[Where, str]] = []
-        if self.name == UNLISTED:
-            found.append((("name",), f"{UNLISTED!r} is kept for clients in no group; choose another name"))
+        if self.name in _KEPT:
+            found.append((("name",), f"{self.name!r} is kept for {_KEPT[self.name]}; choose another name"))
         for at, app in enumerate(self.monitor):
             if app in (self.block or ()):
                 found.append((("monitor", at), f"{app!r} is both blocked and monitored; remove one of the two"))

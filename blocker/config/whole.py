@@ -30,6 +30,7 @@ from blocker.config.origin import Origin
 from blocker.config.rollout import Rollout
 from blocker.config.rpz import Rpz
 from blocker.config.section import Section
+from blocker.config.selftest import Selftest
 from blocker.config.sinkhole import Sinkhole, ends
 from blocker.config.values import Endpoint, Listening, Where, mistakes
 from blocker.config.wording import nearest
@@ -80,6 +81,8 @@ class Config(Section):
     """The attempt log as evidence: nothing of it can be altered without trace."""
     candidates: Candidates = Candidates()
     """The search for names that look like a banned app's and are in no list yet."""
+    selftest: Selftest = Selftest()
+    """Queries that we ask ourselves over our own listeners, to know that what is banned stays blocked."""
     metrics: Metrics = Metrics()
     """Prometheus."""
     limits: Limits = Limits()

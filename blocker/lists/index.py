@@ -6,6 +6,7 @@ not hold an object per entry: rules are built when a name hits, and a bounded nu
 
 import json
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -158,6 +159,22 @@ class Index:
             if self._held[size][at]:
                 last = int.from_bytes(starts[at + 1]) - 1 if at + 1 < len(starts) else (1 << size * 8) - 1
                 yield start, last.to_bytes(size)
+
+    def places(self) -> dict[str, "array[int]"]:
+        """Return, by app, the places of its blocked names in force, for `name_at`: four octets for each."""
+        found: dict[str, array[int]] = {app: array("I") for app in self.apps}
+        apps = [found[app] for _, app in self._files]
+        skipped = row.ALLOW | row.DISABLED | row.PATTERN
+        first, rows = self._first, self._rows
+        for key_id in range(len(first) - 1):
+            for at in range(first[key_id], first[key_id + 1]):
+                if not rows[at] & skipped:
+                    apps[rows[at] >> 48].append(key_id)
+        return found
+
+    def name_at(self, place: int) -> Name:
+        """Return the name at one of the `places`."""
+        return self._trie.restore_key(place)[::-1]
 
     def listed(self, name: Name) -> tuple[Listed, ...]:
         """Return every entry that matches `name`, also those whose switch is off; the most specific first."""

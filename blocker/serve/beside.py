@@ -2,10 +2,11 @@
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from blocker import config as configuration
-from blocker.config import Config
+from blocker.config import Config, Endpoint
 from blocker.errors import BlockerError
 from blocker.serve import capabilities, fetcher, keeper, sockets
 from blocker.serve.companion import Companion
@@ -13,7 +14,7 @@ from blocker.sinks.region import Region
 
 
 def companions(config: Config) -> list[Companion]:
-    """Return those that `config` asks for, except control. Raises BlockerError when something cannot be bound."""
+    """Return those that `config` asks for, but those that need the workers. Raises BlockerError if it cannot bind."""
     found = [Companion("feeds", fetcher.run, wanted=lambda generation: bool(generation["feeds"]), late=True)]
     if config.rpz.listen or config.rpz.imports:
         found.append(_zones(config))
@@ -27,6 +28,28 @@ def companions(config: Config) -> list[Companion]:
     if config.egress.watch.interfaces:
         found.append(_watch(config, cuts[1] if cuts else None))
     return found
+
+
+def relatives(state: Path, journals: Callable[[], Sequence[Region]]) -> Companion:
+    """Return the companion that looks for unlisted names in `journals`, which there is while that is wanted."""
+
+    def main(channel: socket.socket) -> int:
+        from blocker.serve import relatives  # there alone: it needs SQLite
+
+        return relatives.run(state, channel, journals())
+
+    return Companion("candidates", main, wanted=lambda generation: bool(generation["candidates"]), late=True)
+
+
+def selftest(state: Path, listeners: Sequence[Endpoint]) -> Companion:
+    """Return the companion that asks `listeners` for banned names, which there is while that is wanted."""
+
+    def main(channel: socket.socket) -> int:
+        from blocker.serve import selftest  # there alone: nobody else asks anything
+
+        return selftest.run(state, listeners, channel)
+
+    return Companion("selftest", main, wanted=lambda generation: bool(generation["selftest"]), late=True)
 
 
 def regions(found: list[Companion]) -> Mapping[str, Region]:

@@ -11,6 +11,7 @@ import os
 import pwd
 import socket
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,12 @@ def handed_over(sockets: Sequence[socket.socket], workers: int) -> list[Sockets]
     udp = [sock for sock in sockets if sock.type == socket.SOCK_DGRAM]
     tcp = [sock for sock in sockets if sock.type == socket.SOCK_STREAM]
     return [Sockets(udp, tcp)] * workers
+
+
+def addresses(shares: Sequence[Sockets]) -> tuple[Endpoint, ...]:
+    """Return where the sockets are bound, each address once."""
+    names = (sock.getsockname() for share in shares for sock in share.udp)
+    return tuple(dict.fromkeys(Endpoint(ip_address(name[0]), name[1]) for name in names))
 
 
 def listen_tcp(end: Endpoint) -> socket.socket:

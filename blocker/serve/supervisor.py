@@ -78,7 +78,8 @@ class Supervisor:
         control_path = configuration.control_socket(config)
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
         self._companions += beside.companions(config)
-        self._companions.append(self._relatives(folder))
+        self._companions.append(beside.relatives(folder, lambda: [slot.region for slot in self._slots]))
+        self._companions.append(beside.selftest(folder, sockets.addresses(shares)))
         gate = configuration.egress_socket(config) if config.egress.enabled else None
         self._slots.extend(Slot(number, Region(), share._replace(gate=gate)) for number, share in enumerate(shares))
         owned = [folder, control_path, configuration.egress_socket(config)]
@@ -213,16 +214,6 @@ class Supervisor:
         sockets.drop_privileges(process, owned)
         if early:  # as root without another account too: nobody else may touch the kernel's rules
             capabilities.limit(capabilities.held() - capabilities.EGRESS)
-
-    def _relatives(self, state: Path) -> Companion:
-        """Return the companion that looks for names nobody has listed, which there is while that is wanted."""
-
-        def main(channel: socket.socket) -> int:
-            from blocker.serve import relatives  # there alone: it needs SQLite
-
-            return relatives.run(state, channel, [slot.region for slot in self._slots])
-
-        return Companion("candidates", main, wanted=lambda generation: bool(generation["candidates"]), late=True)
 
     def _start_companion(self, companion: Companion) -> None:
         try:

@@ -54,6 +54,7 @@ class Facts:
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     bundle: Bundle | None = None  # None: lists do not come from bundles here
     zones: Zones | None = None  # None: no policy zones are configured
+    selftest: str = ""  # the state folder, where its status is; empty: there is no self-test
     candidates: str = ""  # the state folder, where candidates are kept; empty: nobody looks for them
     rollouts: tuple[Rollout, ...] = ()
     path: str = ""  # the file that describes the generation
@@ -83,6 +84,7 @@ class Facts:
             feeds={feed: Feed(str(said["facts"]), int(said["interval"])) for feed, said in event["feeds"].items()},
             bundle=_bundle(event.get("bundle")),
             zones=_zones(event.get("rpz")),
+            selftest=str(event.get("selftest") or ""),
             candidates=str(event.get("candidates") or ""),
             rollouts=tuple(Rollout(**each) for each in event.get("rollouts", ())),
             path=str(event.get("path", "")),

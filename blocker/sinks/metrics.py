@@ -23,7 +23,19 @@ from prometheus_client.core import (
 import blocker
 from blocker import events
 from blocker.events import ENDINGS, Labels
-from blocker.sinks import candidates, capture, companions, feeds, gate, rollouts, sinkhole, upstreams, workers, zones
+from blocker.sinks import (
+    candidates,
+    capture,
+    companions,
+    feeds,
+    gate,
+    rollouts,
+    selftest,
+    sinkhole,
+    upstreams,
+    workers,
+    zones,
+)
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import BUCKETS, MALFORMED_REASONS, Region, Word
 from blocker.sinks.rollouts import Counts
@@ -109,6 +121,7 @@ class Collector:
             yield from _reloads(facts)
             yield from feeds.collect(facts.feeds, self._wall())
             yield from zones.collect(facts.zones, self._wall())
+            yield from selftest.collect(facts.selftest)
             yield from candidates.collect(facts.candidates, facts.apps)
             yield from _bundle(facts)
             seen = outcomes((*self._regions, *self._beside.values()))

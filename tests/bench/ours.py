@@ -115,6 +115,7 @@ def configure(
         "upstream": {"servers": [f"{RESPONDER}:{upstream}"]},
         "lists": {"directories": [str(lists)] if lists else [], "watch": False},
         "log": {"attempts": attempts},
+        "selftest": {"interval": 0},
         "metrics": {"listen": f"127.0.0.1:{metrics}" if metrics else None},
         "process": {"state_dir": str(folder / "state"), **({"workers": workers} if workers else {})},
     }

@@ -32,6 +32,7 @@ def exposed() -> dict[str, set[str]]:
         bundle=Bundle(1, 2, "", {"key": 1}),
         candidates="/nowhere",
         rollouts=(Rollout("trial", "app tiktok", "shadow", "shadow", 0, "", "", returned=False),),
+        selftest="/nowhere",
     )
     found = {}
     for family in Collector(

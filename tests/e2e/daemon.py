@@ -134,6 +134,7 @@ class Daemon:
             "metrics": {"listen": f"127.0.0.1:{self.metrics_port}"},
             "lists": {"built_in": False, "directories": [str(self.lists)], "watch": False},
             "log": {"attempts": str(folder / "attempts.jsonl")},
+            "selftest": {"interval": 0},  # else it asks and counts too
             "process": {"workers": 2, "state_dir": str(folder / "state")},
         }
         self.path = folder / "blocker.yaml"

@@ -258,3 +258,13 @@ def test_an_index_outlives_its_file(tmp_path):
     index = opened(tmp_path, FILES)
     (tmp_path / "index").unlink()
     assert index.find(names.from_text("game.example"))
+
+
+def test_places_lead_to_every_blocked_name_in_force(index):
+    places = index.places()
+    named = {app: {names.to_text(index.name_at(place)) for place in some} for app, some in places.items()}
+    assert named == {
+        "a": {"game.example", "exact.example", "on.example", "tried.example"},
+        "b": {"game.example", "plain.example"},
+        "c": {"h.example"},
+    }

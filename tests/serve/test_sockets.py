@@ -131,3 +131,10 @@ def test_without_an_account_nothing_changes(tmp_path):
     before = (os.getresuid(), os.getresgid(), os.getgroups())
     sockets.drop_privileges(Process(), [tmp_path])
     assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+
+
+def test_addresses_are_those_that_are_bound():
+    ends = [free(), free("::1")]
+    shares = sockets.bind(ends, 2)
+    assert sockets.addresses(shares) == tuple(ends)
+    close(shares)

@@ -1,0 +1,119 @@
+"""One round: every listener is asked over UDP and TCP, and each app's failures are told.
+
+Knows what is in force as the server does (a Side); where the queries go and when are for others to say.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from blocker import names
+from blocker.answer import Wording
+from blocker.clients import Clients
+from blocker.config import Endpoint, Selftest
+from blocker.lists.index import Index
+from blocker.names import Name
+from blocker.selftest import ask, judge, plan
+from blocker.selftest.ask import Address
+from blocker.selftest.plan import Check
+
+_ASKERS: Final = (("udp", ask.over_udp), ("tcp", ask.over_tcp))
+
+
+@dataclass(frozen=True, slots=True)
+class Force:
+    """What is in force."""
+
+    index: Index
+    clients: Clients
+    wording: Wording
+    needed: Sequence[Name]  # names that must resolve
+    places: Mapping[str, Sequence[int]]  # where each app's names stand in the index
+
+
+@dataclass(slots=True)
+class Result:
+    """How it went for one app, or for resolution."""
+
+    name: str  # that was asked
+    asked: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether every listener said what it had to."""
+        return not self.failures
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One round."""
+
+    apps: dict[str, Result]
+    resolution: Result | None  # None: nothing that must resolve may be asked
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether everything is as it should be."""
+        return all(each.ok for each in self.apps.values()) and (self.resolution is None or self.resolution.ok)
+
+
+class Round:
+    """Asks the listeners under one state of affairs."""
+
+    def __init__(self, force: Force, listeners: Sequence[Endpoint], wanted: Selftest) -> None:
+        """Ask `listeners`, which serve what is in `force`."""
+        self._force = force
+        self._listeners = [ask.reachable(end) for end in listeners]
+        self._wanted = wanted
+
+    def run(self, turn: int) -> Report:
+        """Return how round number `turn` went. Takes at most three timeouts for each listener."""
+        report = Report({}, None)
+        for end in self._listeners:
+            source = self._wanted.source(end.address.version)
+            report = self._ask(end, source, turn, report)
+        return report
+
+    def _ask(self, end: Endpoint, source: Address | None, turn: int, report: Report) -> Report:
+        force = self._force
+        who = force.clients.policy_for((source or end.address).packed)
+        needed = plan.resolving(who, force.index, force.needed, turn)
+        # Without a source that is known as ours, blocked names are not asked: they would look like somebody's attempts.
+        checks = list(plan.blocked(who, force.index, force.places, turn)) if source is not None else []
+        resolution = report.resolution
+        if needed is not None:
+            checks.append(needed)
+            resolution = resolution or Result(names.to_text(needed.qname))
+        for check in checks:
+            if check.app:
+                report.apps.setdefault(check.app, Result(names.to_text(check.qname)))
+        first = secrets.randbelow(1 << 16)
+        packets = [plan.packet(check, (first + at) & 0xFFFF) for at, check in enumerate(checks)]
+        for transport, asker in _ASKERS:
+            for check, why in zip(checks, self._try(asker, end, source, checks, packets, transport), strict=True):
+                result = report.apps[check.app] if check.app else resolution
+                assert result is not None
+                result.asked += 1
+                if why:
+                    result.failures.append(f"{names.to_text(check.qname)} at {end} over {transport}: {why}")
+        return Report(report.apps, resolution)
+
+    def _try(
+        self,
+        asker: Callable[[Endpoint, Address | None, Sequence[bytes], float], list[bytes | None]],
+        end: Endpoint,
+        source: Address | None,
+        checks: Sequence[Check],
+        packets: Sequence[bytes],
+        transport: str,
+    ) -> list[str]:
+        try:
+            replies = asker(end, source, packets, self._wanted.timeout)
+        except OSError as error:
+            return [error.strerror or str(error)] * len(checks)
+        return [
+            judge.failure(check, packet, reply, self._force.wording, tcp=transport == "tcp")
+            for check, packet, reply in zip(checks, packets, replies, strict=True)
+        ]

@@ -1,0 +1,101 @@
+"""The self-test beside a blocker that serves: what it asks, what it tells, and that it is nobody's attempt."""
+
+import json
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+from blocker.wire.query import parse_query
+from tests.e2e.daemon import eventually
+
+NEEDED = "must_resolve:\n  - {value: needed.example, why: a test}\n"
+CONFIG = {"selftest": {"interval": 1}, "log": {"queries": "off"}}
+
+
+@pytest.fixture
+def daemon(start):
+    """A blocker that asks itself each second."""
+    made = start(CONFIG)
+    (made.lists / "must_resolve.yaml").write_text(NEEDED)
+    assert made.reload().returncode == 0
+    eventually(lambda: made.count("blocker_enforcement_ok", app="banned"))
+    return made
+
+
+def test_what_is_banned_is_blocked_and_nobody_asked_for_it(daemon, upstream):
+    assert daemon.count("blocker_enforcement_ok", app="banned") == 1
+    assert daemon.count("blocker_resolution_ok") == 1
+    assert daemon.count("blocker_blocked_total", app="banned", group="selftest") >= 2  # over UDP and over TCP
+    daemon.ask("banned.example")
+    eventually(daemon.attempts)
+    assert {line["group"] for line in daemon.attempts()} == {"default"}
+    assert "NOT ENFORCED" not in daemon.log
+
+
+def test_an_upstream_that_is_gone_is_told_and_readiness_does_not_mind(daemon, upstream):
+    upstream.close()
+    eventually(lambda: not daemon.count("blocker_resolution_ok"), within=30)
+    assert daemon.count("blocker_enforcement_ok", app="banned") == 1
+    assert daemon.get("/readyz")[0] == 200
+    eventually(lambda: "names that must resolve do not" in daemon.log)
+
+
+def test_a_reload_does_not_look_like_a_hole(daemon):
+    checked = daemon.count("blocker_enforcement_checked_timestamp_seconds", app="banned")
+    for number in range(5):
+        daemon.configure({"answers": {"sinkhole_v4": [f"192.0.2.{number + 1}"]}})
+        assert daemon.reload().returncode == 0
+    eventually(lambda: daemon.count("blocker_enforcement_checked_timestamp_seconds", app="banned") > checked + 1)
+    assert daemon.count("blocker_enforcement_ok", app="banned") == 1
+    assert "NOT ENFORCED" not in daemon.log
+
+
+def test_another_one_takes_its_place(daemon):
+    former = daemon.children()["selftest"]
+    os.kill(former, signal.SIGKILL)
+    checked = daemon.count("blocker_enforcement_checked_timestamp_seconds", app="banned")
+    eventually(lambda: daemon.count("blocker_enforcement_checked_timestamp_seconds", app="banned") > checked)
+    assert daemon.children()["selftest"] != former
+
+
+def test_it_ends_with_the_configuration(daemon):
+    daemon.configure({"selftest": {"interval": 0}})
+    assert daemon.reload().returncode == 0
+    eventually(lambda: "selftest" not in daemon.children())
+    assert "blocker_enforcement_ok" not in daemon.get("/metrics")[1]
+
+
+def test_the_command_asks_now(daemon):
+    done = daemon.run("selftest", "--config", str(daemon.path), "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["ok"], said["apps"]["banned"]["asked"]) == (0, True, 2), done.stderr
+    assert daemon.run("selftest", "--config", str(daemon.path)).stdout.count(" ok ") >= 2
+
+
+def test_one_who_took_the_address_is_found_out(daemon):
+    """Somebody answers in our place: every answer is the truth, and that is what is wrong."""
+    assert daemon.stop() == 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(daemon.address)
+        udp.settimeout(20)
+
+        def body():
+            for _ in range(2):  # the app's name, and one that must resolve
+                packet, peer = udp.recvfrom(4096)
+                record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xcb\0\x71\x09"
+                end = parse_query(packet).question_end
+                head = packet[:2] + b"\x81\x80\0\1\0\1\0\0\0\1"
+                udp.sendto(head + packet[12:end] + record + packet[end:], peer)
+
+        thread = threading.Thread(target=body)
+        thread.start()
+        done = daemon.run("selftest", "--config", str(daemon.path), "--json")
+        thread.join()
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["resolution"]["failures"][:-1]) == (1, [])
+    by_udp, by_tcp = said["apps"]["banned"]["failures"]
+    assert by_udp.endswith("over udp: it answered 203.0.113.9, not 0.0.0.0")
+    assert by_tcp.endswith("over tcp: Connection refused")
