@@ -337,6 +337,17 @@ def test_shadow_changes_no_verdict_but_the_one_that_would_note_nothing(rules, na
     assert verdict == without or (verdict.shadow and not without.monitored)
 
 
+@given(st.lists(RULE, max_size=6), st.lists(LABELS, max_size=3), st.lists(st.sampled_from(["203.0.113.1", "10.0.0.1"])))
+def test_shadow_changes_no_answer_either(rules, aliases, addresses):
+    ranges = [rule("203.0.113.0/24", "wechat", shadow=True), rule("203.0.113.0/25", allow=True, shadow=True)]
+    facts = Facts(tuple(map(names.from_text, aliases)), tuple(ip_address(each).packed for each in addresses))
+    present = [each for each in rules if not each.shadow]
+    without = inspect(STAFF, Table(*present), b"\1q\0", facts)
+    verdict = inspect(STAFF, Table(*rules, *ranges), b"\1q\0", facts)
+    assert verdict.action is without.action
+    assert verdict == without or (verdict.shadow and not without.monitored)
+
+
 def test_what_is_noted_of_two():
     nothing, shadow, monitored = PASSTHRU, decide(STAGED, SHADOW, b"\3new\7example\0"), decide(
         STAGED, SHADOW, b"\3dns\7example\0"

@@ -31,6 +31,7 @@ from blocker.errors import CaptureError, ConfigError
 from blocker.events import Basis, address_text
 from blocker.exceptions import store
 from blocker.lists.opened import opened
+from blocker.rollout import state as rollouts
 from blocker.serve import confine, helper, observer
 from blocker.sinks import privacy
 
@@ -77,6 +78,7 @@ def watch(
         )
     if problems := configuration.check_apps(config, {app: info.switches for app, info in index.apps.items()}):
         raise ConfigError(problems)
+    config = rollouts.in_force(config, configuration.state_dir(config))
     clients = Clients(config, index.apps, time.time(), store.snapshot(config).granted)
     answers = Answers() if unresolved else None
     now = 0.0

@@ -92,12 +92,13 @@ def commands(
     cannot be said.
     """
     found = config.load(path, overrides(lists=lists))
-    standing = rollouts.positions(found, rollouts.read(config.state_dir(found)))
-    found = applied(found, standing)
+    kept = rollouts.read(config.state_dir(found))
+    standing = rollouts.positions(found, kept)
     with TemporaryDirectory(prefix="blocker-") as scratch:
         index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
+        found = applied(found, standing)
         moment = time.time() if when is None else when.timestamp()
         granted = store.snapshot(found).granted
         explanation = _explain(found, index, name, client, qtype, standing, moment, granted)

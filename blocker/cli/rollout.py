@@ -22,6 +22,7 @@ from blocker.config.wording import nearest
 from blocker.errors import BlockerError, RolloutError
 from blocker.rollout import plan, state
 from blocker.rollout.plan import Position
+from blocker.rollout.state import Kept
 
 _PATIENCE: Final = 120.0  # seconds for a reload
 _LOOK: Final = 5.0  # seconds for a word on how rollouts do
@@ -42,13 +43,16 @@ def commands() -> None:
 @json_option
 def list_rollouts(path: Path | None, as_json: bool) -> None:
     """Show where each rollout stands."""
-    found = config.load(path)
-    standing = state.positions(found, state.read(config.state_dir(found)))
+    found, kept = _loaded(path)
+    plans, standing = plan.held(found, kept.positions), state.positions(found, kept)
     if as_json:
-        click.echo(json.dumps([_data(each, standing[each.name]) for each in found.rollout.plans]))
+        click.echo(json.dumps([_data(each, standing[each.name]) for each in plans]))
+        return
+    if not plans:
+        click.echo("there are no rollouts: none is written below rollout.plans")
         return
     table = Table("Rollout", "About", "Stage", "Since", "By", "Why")
-    for each in found.rollout.plans:
+    for each in plans:
         now = standing[each.name]
         table.add_row(each.name, each.about, str(now), _time(now.since), now.by or "configuration", now.why)
     Console(width=None if Console().is_terminal else _WIDE, highlight=False, markup=False).print(table)
@@ -60,9 +64,8 @@ def list_rollouts(path: Path | None, as_json: bool) -> None:
 @json_option
 def show(name: str, path: Path | None, as_json: bool) -> None:
     """Show where rollout NAME stands, how it came there, and what the running blocker has counted of it."""
-    found = config.load(path)
-    each = _plan(found, name)
-    kept = state.read(config.state_dir(found))
+    found, kept = _loaded(path)
+    each = _plan(found, kept, name)
     now = state.positions(found, kept)[name]
     moves = [move for move in kept.history if move.get("rollout") == name]
     counted = _counted(found, name)
@@ -99,9 +102,9 @@ def advance(
 
     Exit status 0: in force, or written where no blocker runs. 2: it is not.
     """
-    found = config.load(path)
-    each = _plan(found, name)
-    now = state.positions(found, state.read(config.state_dir(found)))[name]
+    found, kept = _loaded(path)
+    each = _plan(found, kept, name)
+    now = state.positions(found, kept)[name]
     if (percent and to not in (None, "percent")) or (groups and to == "all"):
         raise click.UsageError("--to and --percent or --group speak of different stages")
     stage = Stage(to) if to else Stage.PERCENT if percent else Stage.GROUPS if groups else plan.following(each, now)
@@ -126,8 +129,14 @@ def take_back(name: str, reason: str, by: str, path: Path | None) -> None:
 
     Exit status 0: in force, or written where no blocker runs. 2: it is not.
     """
+    found, kept = _loaded(path)
+    _move(found, name, plan.at(_plan(found, kept, name), Stage.SHADOW, by=by, why=reason, since=time.time()))
+
+
+def _loaded(path: Path | None) -> tuple[Config, Kept]:
+    """Return the configuration, and where its rollouts were moved to."""
     found = config.load(path)
-    _move(found, name, plan.at(_plan(found, name), Stage.SHADOW, by=by, why=reason, since=time.time()))
+    return found, state.read(config.state_dir(found))
 
 
 def _move(found: Config, name: str, to: Position) -> None:
@@ -147,8 +156,8 @@ def _move(found: Config, name: str, to: Position) -> None:
         click.echo(f"warning: the rest of the configuration and lists is not read anew: {problem}", err=True)
 
 
-def _plan(found: Config, name: str) -> Plan:
-    known = {each.name: each for each in found.rollout.plans}
+def _plan(found: Config, kept: Kept, name: str) -> Plan:
+    known = {each.name: each for each in plan.held(found, kept.positions)}
     if name not in known:
         raise RolloutError(f"there is no rollout {name!r}{nearest(name, sorted(known))}; they stand in rollout.plans")
     return known[name]

@@ -63,13 +63,13 @@ def export_zone(
     Works without a running blocker. With --json the report is JSON. Exit status 0: written. 2: it could not be.
     """
     found = config.load(path, overrides(lists=lists))
-    found = rollouts.in_force(found, config.state_dir(found))
     origin = names.from_text(zone_name or _configured(found, group) or _ZONE)
     report = Report()
     with TemporaryDirectory(prefix="blocker-") as scratch:
         index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
+        found = rollouts.in_force(found, config.state_dir(found))
         policies = Clients(found, index.apps, time.time(), store.snapshot(found).granted).policies
         if group not in policies:
             raise BlockerError(f"there is no group {group!r}. Known are {', '.join(sorted(policies))}.")

@@ -54,6 +54,24 @@ def position(plan: Plan, moved: Position | None) -> Position:
     return Position(plan.stage, plan.groups, plan.percent if plan.stage is Stage.PERCENT else 0)
 
 
+def held(config: Config, moved: Mapping[str, Position]) -> tuple[Plan, ...]:
+    """Return the rollouts of `config`, and those that went back by themselves and are named there no more.
+
+    To take one out of the configuration does not lift its return: all that it is about would be enforced at once.
+    """
+    named = {each.name for each in config.rollout.plans}
+    found = (_left_over(name, where) for name, where in moved.items() if where.returned and name not in named)
+    return (*config.rollout.plans, *(each for each in found if each is not None))
+
+
+def _left_over(name: str, moved: Position) -> Plan | None:
+    what, _, which = moved.about.partition(" ")
+    try:
+        return Plan.model_validate({"name": name, what: which})
+    except ValueError:  # nothing that a rollout could be about
+        return None
+
+
 def following(plan: Plan, now: Position) -> Stage:
     """Return the stage after `now` for which `plan` says what it needs; the last one stays."""
     later = _ORDER[_ORDER.index(now.stage) + 1 :]
@@ -87,13 +105,14 @@ def at(
 
 def applied(config: Config, positions: Mapping[str, Position]) -> Config:
     """Return `config` with its rollouts at `positions`, by their names; those not named stand as configured."""
-    if not config.rollout.plans:
+    plans = held(config, positions)
+    if not plans:
         return config
     plans = tuple(
         plan.model_copy(
             update={"stage": now.stage, "groups": now.groups or plan.groups, "percent": now.percent or plan.percent}
         )
-        for plan in config.rollout.plans
+        for plan in plans
         for now in (position(plan, positions.get(plan.name)),)
     )
     return config.model_copy(update={"rollout": config.rollout.model_copy(update={"plans": plans})})

@@ -37,18 +37,16 @@ class Kept:
 
 def in_force(config: Config, folder: Path) -> Config:
     """Return `config` with its rollouts at the stages in force, by what is kept in `folder`."""
-    return plan.applied(config, positions(config, read(folder))) if config.rollout.plans else config
+    return plan.applied(config, positions(config, read(folder)))
 
 
 def positions(config: Config, kept: Kept) -> dict[str, Position]:
-    """Return where each rollout of `config` stands."""
+    """Return where each rollout of `config` stands, and each that it names no more but that must stay in shadow."""
+    plans = plan.held(config, kept.positions)
     if kept.damaged:
         why = kept.damaged
-        return {
-            each.name: plan.at(each, Stage.SHADOW, by=plan.ITSELF, why=why, returned=True)
-            for each in config.rollout.plans
-        }
-    return {each.name: plan.position(each, kept.positions.get(each.name)) for each in config.rollout.plans}
+        return {each.name: plan.at(each, Stage.SHADOW, by=plan.ITSELF, why=why, returned=True) for each in plans}
+    return {each.name: plan.position(each, kept.positions.get(each.name)) for each in plans}
 
 
 def said(positions: Mapping[str, Position]) -> dict[str, Any]:
@@ -76,10 +74,13 @@ def read(folder: Path) -> Kept:
 
 
 def move(folder: Path, name: str, to: Position, *, keep: frozenset[str]) -> None:
-    """Write that the rollout `name` is now at `to`; of the others those in `keep` stay. Raises RolloutError."""
+    """Write that the rollout `name` is now at `to`; of the others those in `keep` stay, and those that went back.
+
+    Raises RolloutError.
+    """
     with _locked(folder):
         kept = read(folder)
-        others = {each: where for each, where in kept.positions.items() if each in keep}
+        others = {each: where for each, where in kept.positions.items() if each in keep or where.returned}
         entry = {"rollout": name, "stage": str(to), "since": to.since, "by": to.by, "why": to.why}
         _write(
             folder / FILE,

@@ -270,7 +270,7 @@ def _rollouts(config: Config, positions: Mapping[str, rollouts.Position]) -> lis
             "why": now.why,
             "returned": now.returned,
         }
-        for each in config.rollout.plans
+        for each in rollouts.held(config, positions)
         for now in (positions[each.name],)
     ]
 

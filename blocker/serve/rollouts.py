@@ -73,16 +73,17 @@ class Rollouts:
             config = Config.model_validate(said["config"])
             positions = state.positions_in(said["rollouts"])
             lists = configuration.Lists.model_validate(said["lists"])
-            must = guard.guard(lists) if config.rollout.plans else lambda _name: ""
+            plans = plan.held(config, positions)
+            must = guard.guard(lists) if plans else lambda _name: ""
         except (OSError, ValueError, KeyError, TypeError, BlockerError) as error:
             self._log.error("rollouts cannot be watched", generation=path, why=str(error))
             return
         folder = configuration.state_dir(config)
-        kept = state.read_hits(folder) if self._config is None and config.rollout.plans else {}
+        kept = state.read_hits(folder) if self._config is None and plans else {}
         with self._lock:
             former = self._watched
             self._config, self._folder, self._guard, self._in_force = config, folder, must, positions
-            self._watched = {each.name: self._of(each, former.get(each.name), kept) for each in config.rollout.plans}
+            self._watched = {each.name: self._of(each, former.get(each.name), kept) for each in plans}
             early, self._early = self._early, []
         self.heed(early)
 
@@ -147,7 +148,7 @@ class Rollouts:
         with self._lock:
             config, folder = self._config, self._folder
             due = [each for each in self._watched.values() if each.hits.too_many(self._since(each))]
-        if config is None or not config.rollout.plans:
+        if config is None or not self._watched:
             return
         for each in due:
             self._take_back(each, folder, now)

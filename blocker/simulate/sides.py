@@ -45,10 +45,10 @@ class Side:
 
         Raises ConfigError, ListError, BundleError, ArtifactError.
         """
-        found = rollouts.in_force(found, config.state_dir(found))
         index = opened(bundles.in_force(found).lists, config.state_dir(found), scratch, feeds)
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
+        found = rollouts.in_force(found, config.state_dir(found))
         return cls(index, Clients(found, index.apps, time.time()))
 
     def policy_for(self, client: str, group: str) -> Policy:

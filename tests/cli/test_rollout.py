@@ -41,6 +41,12 @@ def test_list(run):
     assert (first["stage"], first["since"], second["stage"], second["percent"]) == ("shadow", None, "all", None)
 
 
+def test_where_there_are_none(run, tmp_path):
+    (tmp_path / "blocker.yaml").write_text(CONFIG.partition("rollout:")[0])
+    assert run("rollout", "list").output == "there are no rollouts: none is written below rollout.plans\n"
+    assert json.loads(run("rollout", "list", "--json").output) == []
+
+
 @pytest.mark.parametrize(
     ("options", "stage"),
     [

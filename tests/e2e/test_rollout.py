@@ -105,6 +105,9 @@ def test_it_goes_back_by_itself_and_only_a_person_lifts_it(start, upstream):
     daemon.configure({"rollout": {"plans": [plan(stage="percent", percent=99)]}})  # no edit lifts it
     assert daemon.reload().returncode == 0
     assert stage(daemon) == "shadow"
+    daemon.configure({"rollout": {"plans": []}})  # nor does taking it out
+    assert daemon.reload().returncode == 0
+    assert (stage(daemon), told(daemon, OTHER)) == ("shadow", {(V4,)})
     assert daemon.stop() == 0
     again = start(config(plan(stage="all")), folder=daemon.folder, lists=LISTS)  # nor a restart
     assert told(again, OTHER) == {(V4,)}

@@ -68,6 +68,24 @@ def test_at(stage, more, words):
     assert str(at(TRIAL, stage, by="ada", why="why", **more)) == words
 
 
+@pytest.mark.parametrize(
+    ("moved", "held"),
+    [
+        (BACK, "app tiktok"),  # to take it out of the configuration would enforce it at once
+        (replace(BACK, about="feed theirs.example"), "feed theirs.example"),
+        (replace(BACK, returned=False), None),  # a person put it there, and a person took it out
+        (ALL, None),
+        (replace(BACK, about="nonsense"), None),
+        (replace(BACK, about="app No App"), None),
+        (replace(BACK, about="stage all"), None),
+    ],
+)
+def test_one_that_went_back_stays_back_when_it_is_configured_no_more(moved, held):
+    found = applied(Config(), {"trial": moved}).rollout.plans
+    assert [(each.about, each.stage) for each in found] == ([(held, Stage.SHADOW)] if held else [])
+    assert [each.name for each in plans.held(Config(), {"trial": moved})] == (["trial"] if held else [])
+
+
 def test_a_configuration_with_its_rollouts_where_they_stand():
     said = {"plans": [TRIAL.model_dump(), {"name": "other", "file": "a.txt", "stage": "all"}]}
     config = Config.model_validate({"groups": [{"name": "pilot", "clients": ["10.0.0.0/8"]}], "rollout": said})
@@ -75,4 +93,4 @@ def test_a_configuration_with_its_rollouts_where_they_stand():
     first, second = applied(config, {"trial": moved}).rollout.plans
     assert (first.stage, first.percent, first.groups) == (Stage.PERCENT, 60, ("pilot",))
     assert second == config.rollout.plans[1]
-    assert applied(Config(), {"trial": moved}) == Config()
+    assert applied(Config(), {}) == Config()

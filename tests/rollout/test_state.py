@@ -88,6 +88,16 @@ def test_writers_take_turns(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == [state.FILE]
 
 
+def test_one_that_went_back_is_not_forgotten_with_its_plan(tmp_path):
+    back = at(B, Stage.SHADOW, by=plan.ITSELF, why="hits", since=5.0, returned=True)
+    state.move(tmp_path, "b", back, keep=BOTH)
+    state.move(tmp_path, "a", at(A, Stage.ALL, by="ada", why="now"), keep=frozenset("a"))
+    assert set(state.positions(Config(), state.read(tmp_path))) == {"b"}
+    assert [each.about for each in state.in_force(Config(), tmp_path).rollout.plans] == ["file b.txt"]
+    state.move(tmp_path, "b", at(B, Stage.ALL, by="ada", why="looked at"), keep=frozenset("a"))
+    assert state.in_force(Config(), tmp_path) == Config()
+
+
 def test_the_history_ends_somewhere(tmp_path):
     for number in range(205):
         state.move(tmp_path, "a", at(A, Stage.ALL, by="ada", why=str(number)), keep=BOTH)
