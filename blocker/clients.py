@@ -26,7 +26,8 @@ class Clients:
     ) -> None:
         """Take the groups of `config` as they are at `moment`, unix time; `apps` are the ids of all lists loaded.
 
-        Of `granted` exceptions those count that hold then. `turns` is when any of this changes by itself.
+        Of `granted` exceptions those count that hold then. `turns` is when any of this changes by itself; `members` are
+        the networks with a policy of their own, of which the longest prefix wins.
         """
         self._stages = Stages(config.rollout)
         holding = [(each, each.waiver()) for each in granted if each.holds(moment)]
@@ -39,7 +40,8 @@ class Clients:
             policy = _waived(_policy(config, group.name, group, _looked_at(group, apps, moment)), everybodys)
             self.policies[group.name] = policy
             groups |= dict.fromkeys(group.clients, policy)
-        members = groups | _set_apart(groups, self.unlisted, holding)
+        self.members = groups | _set_apart(groups, self.unlisted, holding)
+        members = dict(self.members)
         for network in _own(config):
             members[network] = self.policies[SELFTEST] = replace(
                 self.unlisted,

@@ -16,7 +16,7 @@ from typing import Final
 
 from blocker.errors import ArtifactError
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 _MAGIC: Final = b"BLOCKIDX"
 _ALIGNMENT: Final = 8  # so that arrays of 64-bit numbers can be read in place

@@ -91,6 +91,7 @@ class _Draft:
         self._sources = sources
         self._files: list[tuple[str, str, str]] = []  # as shown, the app, the feed's name if it is one's
         self._networks: list[tuple[IPv4Network | IPv6Network, int]] = []
+        self._shared: list[int] = []
         self._floating: list[int] = []
         self._guards = {key_of(upper) for shared in sources.shared for upper in names.parents(shared)}
         for each in sources.lists:
@@ -107,6 +108,7 @@ class _Draft:
                 size: [(start.hex(), held) for start, held in ranges.flatten(self._networks, size)] for size in (4, 16)
             },
             "floating": self._floating,
+            "shared": self._shared,
         }
 
     def _app(self, app: App) -> dict[str, Any]:
@@ -149,6 +151,8 @@ class _Draft:
             key = None
             if entry.exclusive and not flags & row.DISABLED:
                 self._networks.append((target, row.pack(detail, flags, file)))
+            elif not flags & (row.DISABLED | row.ALLOW):
+                self._shared.append(row.pack(detail, flags, file))
         if key is not None:
             self.keys.append(key)
             self.rows.append(row.pack(detail, flags, file))

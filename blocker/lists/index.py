@@ -88,6 +88,7 @@ class Index:
         self._remembered: dict[Name, tuple[tuple[Rule, ...], ...]] = {}
         self._remembered_rules: dict[tuple[int, Name], Rule] = {}
         self._remembered_patterns: dict[int, Pattern] = {}
+        self._shared: list[int] = about["shared"]
         self._floating = [(each, self._pattern(each)) for each in about["floating"]]
         self._gate = _gate(pattern.needle for each, pattern in self._floating if not each & row.DISABLED)
 
@@ -175,6 +176,10 @@ class Index:
     def name_at(self, place: int) -> Name:
         """Return the name at one of the `places`."""
         return self._trie.restore_key(place)[::-1]
+
+    def shared(self) -> Iterator[Listed]:
+        """Yield the ranges in force that are not the app's alone: no answer is judged by them, only packets may be."""
+        yield from (self._listed(each, names.ROOT) for each in self._shared)
 
     def listed(self, name: Name) -> tuple[Listed, ...]:
         """Return every entry that matches `name`, also those whose switch is off; the most specific first."""
