@@ -7,7 +7,7 @@ ARGS :=
 SOURCES := pyproject.toml setup.py blocker/serve/_udp.pyx
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench reference lock clean
+.PHONY: help run test lab check format bench reference lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,6 +18,10 @@ run: $(VENV)/.installed  ## serve on 127.0.0.1:5353, metrics on 127.0.0.1:9353; 
 test: $(VENV)/.dev  ## run every test, and install what they need
 	@.ci/system-packages test
 	$(BIN)/python -m pytest $(ARGS)
+
+lab: $(VENV)/.dev  ## a device, a gateway and an internet to play with, as root
+	@.ci/system-packages test
+	@exec $(BIN)/python -m tests.lab
 
 check: $(VENV)/.dev  ## format, lint, types, layers, generated pages
 	$(BIN)/ruff format --check .

@@ -21,7 +21,7 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "lists": "Show, check, compile, update and compare lists.",
     "rollout": "Show and move staged rollouts: in shadow, for some clients, for all.",
     "bundle": "Make, sign, verify and install signed bundles of lists.",
-    "egress": "See what devices do that did not ask our DNS.",
+    "egress": "Rules against apps that do not ask our DNS, and what devices do on the wire.",
     "rpz": "Policy zones: export ours for other resolvers, see how all of them do.",
     "candidates": "Names that look like a banned app's and are in no list yet: show, accept, dismiss.",
     "selftest": "Ask the running blocker for a name of each app: is it blocked?",

@@ -38,7 +38,7 @@ class Egress(Section):
     """Rules in the kernel (nftables, table `inet blocker`) against apps that do not ask our DNS."""
 
     enabled: bool = False
-    """Govern packets; needs Linux, nftables and CAP_NET_ADMIN. Changes of this, `mode` and `nflog` need a restart."""
+    """Govern packets; needs Linux, nftables and CAP_NET_ADMIN. Changes of this and `nflog` need a restart."""
     mode: Literal["gateway", "node"] = "gateway"
     """`gateway`: packets that this machine forwards for devices; `node`: those that it sends itself."""
     devices: tuple[Network, ...] = Field(default=(), max_length=10_000)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from blocker.egress import elements
+from blocker.egress import counts, elements
 from blocker.egress.elements import Change, Element
 from blocker.egress.sets import TABLE
 from blocker.errors import KernelError
@@ -107,6 +107,18 @@ class Netlink:
             if not seen or (former and len(found) == former):
                 break
         return [Element(key, left) for key, left in found.items()]
+
+    def counters(self) -> dict[str, int]:
+        """Return the packets of each counter of the table; none where there is no table. Raises KernelError."""
+        found: dict[str, int] = {}
+        self._sequence += 1
+        self._send(counts.question(self._table, self._sequence))
+        while True:
+            page = counts.page(self._receive(), self._sequence, self._table)
+            found.update(page.packets)
+            if page.done:
+                self._check(page.error, "counters")
+                return found
 
     def _read(self, name: str) -> dict[bytes, int]:
         found: dict[bytes, int] = {}

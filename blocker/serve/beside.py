@@ -24,7 +24,7 @@ def companions(config: Config) -> list[Companion]:
     if config.egress.enabled:
         if config.egress.watch.interfaces:
             cuts = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        found.append(_egress(config, cuts[0] if cuts else None))
+        found += [_egress(config, cuts[0] if cuts else None), _reports(config)]
     if config.egress.watch.interfaces:
         found.append(_watch(config, cuts[1] if cuts else None))
     return found
@@ -128,3 +128,16 @@ def _watch(config: Config, cuts: socket.socket | None) -> Companion:
         return observer.run(config, channel, captures, cuts, region)
 
     return Companion("watch", main, (*captures, *([cuts] if cuts else [])), region=region)
+
+
+def _reports(config: Config) -> Companion:
+    """Return the companion that records what the rules report, subscribed while we may."""
+    region = Region()
+    subscribed = sockets.subscribe(config.egress.nflog)
+
+    def main(channel: socket.socket) -> int:
+        from blocker.serve import reports  # there alone
+
+        return reports.run(channel, subscribed, region)
+
+    return Companion("reports", main, (subscribed,), region=region)

@@ -13,13 +13,16 @@ from typing import Final
 
 import setproctitle
 
+from blocker import config as configuration
 from blocker.config import Config
 from blocker.egress.cutter import Cutter
 from blocker.egress.gatekeeper import Gatekeeper
 from blocker.egress.netlink import Netlink
 from blocker.egress.rtnetlink import Rtnetlink
 from blocker.serve import priority
+from blocker.serve.excepted import Standing
 from blocker.serve.link import Link
+from blocker.serve.rules import Rules
 from blocker.sinks import companions, oplog
 from blocker.sinks.region import Region
 
@@ -52,9 +55,7 @@ class Egress:
         self._link = link
         self._gate = Gatekeeper(asked, Netlink(), Rtnetlink(), config.egress.gating, region)
         self._region = region
-        self._log = oplog.get("egress")
-        self._newest = ""  # path of the generation to make rules of
-        self._news = threading.Event()
+        self._rules = Rules(configuration.state_dir(config), self._gate.adopt)
 
     def serve(self) -> int:
         """Serve until the supervisor says stop, or is gone; the rules stay."""
@@ -62,13 +63,13 @@ class Egress:
         priority.be_prompt()  # answers wait for us
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         self._gate.start()
+        self._rules.start()
         self._link.inquire()
         for event in self._link.events():
             if event["event"] == "stop":
                 break
             if event["event"] == "generation":
-                self._newest = str(event["path"])
-                self._news.set()
+                self._rules.adopt(Standing.of(event["standing"]))
         self._gate.stop()
         return 0
 

@@ -42,7 +42,8 @@ from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
 _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
 _AT_START: Final = ("listen", "metrics", "log", "evidence", "process")  # bound, opened or forked before we serve ...
 _PARTS: Final = (  # ... and so are these keys of sections
-    "lists.watch", "rpz.listen", "egress.enabled", "egress.watch.interfaces", "egress.watch.promiscuous",
+    "lists.watch", "rpz.listen", "egress.enabled", "egress.nflog", "egress.watch.interfaces",
+    "egress.watch.promiscuous",
 )  # fmt: skip
 _NOT_POLICY: Final = (
     "bundles",
@@ -224,6 +225,7 @@ def prepare(
         "bundle": source.bundle.said() if source.bundle else None,
         "rpz": _zones(config, folder),
         "selftest": str(folder) if config.selftest.interval else None,
+        "egress": str(folder) if config.egress.enabled else None,
         "candidates": str(folder) if config.candidates.enabled else None,
         "exceptions": exceptions,
         "watch": folders + ([str(path)] if path else []),

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from blocker.config import Endpoint, Process
+from blocker.egress import framing, reports, ruleset
 from blocker.errors import BlockerError
 from blocker.serve.stream import BACKLOG
 from blocker.serve.worker import Sockets
 
 _RECEIVE_BUFFER: Final = 4 << 20  # octets: a burst of some 5,000 queries survives a busy moment
+_NETFILTER: Final = 12  # NETLINK_NETFILTER
+_REPORTS: Final = 5.0  # seconds the kernel may take to agree
 _SO_RCVBUFFORCE: Final = 33  # socket(7); beyond net.core.rmem_max, for CAP_NET_ADMIN only
 
 
@@ -106,6 +109,31 @@ def listen_packets(path: Path) -> socket.socket:
     except OSError as error:
         sock.close()
         raise BlockerError(f"socket {path}: {error.strerror or error}. Set process.state_dir.") from error
+    return sock
+
+
+def subscribe(group: int) -> socket.socket:
+    """Return a socket that the kernel's reports of the netlink `group` come to. Raises BlockerError.
+
+    Whoever holds it may read on without the privilege that this needs.
+    """
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+    try:
+        _enlarge(sock)
+        sock.settimeout(_REPORTS)
+        sock.sendto(reports.subscription(group, ruleset.SNAP), (0, 0))
+        answered = 0
+        while answered < 2:
+            for kind, _, payload in framing.messages(sock.recv(1 << 16)):
+                if kind == framing.ERROR:
+                    answered += 1
+                    if number := framing.error(payload):
+                        raise OSError(number, os.strerror(number))
+    except OSError as error:
+        sock.close()
+        taken = error.errno == errno.EBUSY
+        cure = "Another program has it; set egress.nflog" if taken else "It needs CAP_NET_ADMIN (docs/egress.md)"
+        raise BlockerError(f"egress.nflog: group {group}: {error.strerror or error}. {cure}.") from error
     return sock
 
 

@@ -58,6 +58,7 @@ class Facts:
     candidates: str = ""  # the state folder, where candidates are kept; empty: nobody looks for them
     rollouts: tuple[Rollout, ...] = ()
     path: str = ""  # the file that describes the generation
+    egress: str | None = None  # the state folder, where the status of the kernel's rules is; None: there are none
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
     looked: str = ""  # signature of how they looked then
     succeeded: int = 0  # reloads
@@ -88,6 +89,7 @@ class Facts:
             candidates=str(event.get("candidates") or ""),
             rollouts=tuple(Rollout(**each) for each in event.get("rollouts", ())),
             path=str(event.get("path", "")),
+            egress=event.get("egress"),
             paths=tuple(str(path) for path in event["watch"]),
             looked=str(event["looked"]),
             succeeded=int(reloads["succeeded"]),

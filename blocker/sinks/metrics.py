@@ -27,6 +27,7 @@ from blocker.sinks import (
     candidates,
     capture,
     companions,
+    egress,
     feeds,
     gate,
     rollouts,
@@ -122,6 +123,7 @@ class Collector:
             yield from feeds.collect(facts.feeds, self._wall())
             yield from zones.collect(facts.zones, self._wall())
             yield from selftest.collect(facts.selftest)
+            yield from egress.collect(facts.egress)
             yield from candidates.collect(facts.candidates, facts.apps)
             yield from _bundle(facts)
             seen = outcomes((*self._regions, *self._beside.values()))

@@ -31,6 +31,7 @@ def exposed() -> dict[str, set[str]]:
         zones=Zones("/nowhere", (), ("theirs.example",)),
         bundle=Bundle(1, 2, "", {"key": 1}),
         candidates="/nowhere",
+        egress="/nowhere",
         rollouts=(Rollout("trial", "app tiktok", "shadow", "shadow", 0, "", "", returned=False),),
         selftest="/nowhere",
     )

@@ -1,0 +1,95 @@
+"""The rules as text: pure, the same each time, and such as nft takes."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from blocker.config import Endpoint
+from blocker.egress import ruleset
+from tests.egress.namespace import Namespace
+from tests.egress.rules import CONFIG, gathered, rendered
+
+
+def with_egress(more):
+    return CONFIG.replace("interfaces: [lan]", f"interfaces: [lan], {more}")
+
+
+def lines(rules, *words):
+    return [line for line in rules.text().splitlines() if all(word in line for word in words)]
+
+
+def test_the_same_for_the_same(tmp_path):
+    first, second = rendered(tmp_path), rendered(tmp_path)
+    assert first.text() == second.text()
+    assert first.digest == second.digest
+    assert rendered(tmp_path, with_egress("dot: allow")).digest != first.digest
+
+
+VARIANTS = [
+    "",
+    "dns: reject",
+    "dot: allow, doh: allow",
+    "learned: false",
+    "exempt: [10.0.0.9, 'fd00::9']",
+    "resolver: ['192.0.2.53:53', '[2001:db8::53]:5353']",
+    "groups: [{name: staff, quic: reject, gate: enforce, static: [192.0.2.0/24]}, {name: lab, quic: learned}]",
+    "groups: [{name: lab, gate: audit}]",
+]
+
+
+@pytest.mark.parametrize("more", VARIANTS)
+def test_nft_takes_them(tmp_path, more):
+    with Namespace() as namespace:
+        namespace.nft(rendered(tmp_path, with_egress(more)).text())
+        assert "chain group_staff" in namespace.listed("table inet blocker")
+
+
+@pytest.mark.parametrize("more", ["", "groups: [{gate: enforce, quic: learned}]"])
+def test_nft_takes_them_on_a_node(tmp_path, more):
+    text = CONFIG.replace("interfaces: [lan]", f"mode: node, {more}")
+    upstreams = [Endpoint(ip_address("192.0.2.53"), 53), Endpoint(ip_address("2001:db8::53"), 53)]
+    found = ruleset.render(*gathered(tmp_path, text), upstreams, 123)
+    with Namespace() as namespace:
+        namespace.nft(found.text())
+    assert len(lines(found, "add rule inet blocker output", "meta skuid 123", "192.0.2.53 . 53")) == 1
+    assert len(lines(found, "add rule inet blocker nat_output", "meta skuid 123", "2001:db8::53 . 53")) == 1
+
+
+@pytest.mark.parametrize(("more", "words", "expected"), [
+    ("", ("addresses_staff", "@app_chat_4", "goto refuse_staff_address_chat"), 1),
+    ("", ("addresses_lab", "@app_chat_4", "jump note_lab_address_chat"), 1),  # only monitored there
+    ("", ("add rule inet blocker note_lab_address_chat", "refuse"), 0),
+    ("", ("ct state new", "@learned_chat_6"), 2),
+    ("learned: false", ("@learned_chat_6",), 0),
+    ("", ("add rule inet blocker asking_staff meta nfproto ipv4", "redirect to :53"), 2),
+    ("dns: reject", ("redirect to",), 0),
+    ("dns: reject", ("group_staff", "th dport 53", "goto refuse_staff_foreign-dns_bypass"), 1),
+    ("", ("group_staff", "853"), 1),
+    ("dot: allow", ("group_staff", "853"), 0),
+    ("", ("group_staff", "@doh_4"), 1),
+    ("doh: allow", ("group_staff", "@doh_4"), 0),
+    ("", ("udp dport 443",), 0),
+    ("groups: [{name: staff, quic: reject}]", ("group_staff udp dport 443",), 1),
+    ("groups: [{name: staff, gate: enforce}]", ("group_staff", "goto refuse_staff_unresolved_unresolved"), 1),
+    ("groups: [{name: staff, gate: audit}]", ("group_staff", "goto note_staff_unresolved_unresolved"), 1),
+    ("", ("unresolved",), 0),
+    ("exempt: [10.0.0.9]", ("add element inet blocker exempt_4 { 10.0.0.9 }",), 1),
+])  # fmt: skip
+def test_what_becomes_of_packets(tmp_path, more, words, expected):
+    assert len(lines(rendered(tmp_path, with_egress(more)), *words)) == expected
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("refuse_staff_address_chat", ("refuse", "staff", "address", "chat")),
+    ("note_staff.2_foreign-dns_bypass", ("note", "staff", "foreign-dns", "bypass")),
+    ("about_0123", None),
+    ("", None),
+])  # fmt: skip
+def test_what_a_chain_is_called(name, said):
+    assert ruleset.parts(name) == said
+
+
+def test_an_app_whose_addresses_an_exception_opens(tmp_path):
+    found = rendered(tmp_path, ranges={"chat": ["203.0.113.0/24"], "video": ["-203.0.113.0/28"]})
+    (first, *_) = lines(found, "add rule inet blocker addresses_staff")
+    assert first.endswith("ip daddr @pass_staff_4 return")
