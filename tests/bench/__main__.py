@@ -22,6 +22,7 @@ from tests.bench import (
     ours,
     parsers,
     reload,
+    rollout,
     watch,
     workers,
 )  # fmt: skip
@@ -31,6 +32,7 @@ from tests.bench.lab import say
 
 BENCHES: Final[dict[str, ModuleType]] = {
     "blocked": blocked, "hits": hits, "misses": misses, "million": million, "feed": feed, "reload": reload,
+    "rollout": rollout,
     "workers": workers, "elements": elements, "gate": gate, "watch": watch, "parsers": parsers,
 }  # fmt: skip
 RESULTS: Final = Path(__file__).with_name("results.md")
