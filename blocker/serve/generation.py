@@ -8,6 +8,7 @@ again (`amend`). What schedules and exceptions make of both at a moment is not w
 them says which moment it is, so that time needs neither a disk nor another process to go by.
 """
 
+import contextlib
 import hashlib
 import json
 import time
@@ -181,6 +182,8 @@ def prepare(
 
         signing.signer(config.evidence.key_file)  # now, and not when the first checkpoint is due
     folder = configuration.state_dir(config)
+    with contextlib.suppress(OSError):  # what cannot be written there says why
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)  # somebody may have removed it
     feeds, warnings = files.in_force(config, folder)
     for warning in warnings:
         oplog.get("lists").warning(warning)

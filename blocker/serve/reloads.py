@@ -27,6 +27,7 @@ from blocker.serve.turns import Turns
 from blocker.sinks import oplog
 
 _PREPARE: Final = 120.0  # seconds a preparer may take
+_MEND_EVERY: Final = 10.0  # seconds
 _ADOPT: Final = 30.0  # seconds workers may take to adopt what is new
 
 Base = Mapping[str, Any] | None  # what an amendment starts from; None: everything is read
@@ -101,6 +102,7 @@ class Reloads:
         self._problems: list[str] = []
         self._unamended: list[str] = []  # problems of the last amendment
         self._duration = 0.0
+        self._mend_at = 0.0  # monotonic seconds
         self._at_start: Mapping[str, str] = {}  # what only a start puts in force, as it was then
         self.current: dict[str, Any] = {}
         """What is in force, as `generation.prepare` describes it."""
@@ -120,6 +122,13 @@ class Reloads:
         """Read everything anew, or the exceptions alone; `asker` is told the result."""
         askers = [asker] if asker is not None else []
         self._begin(askers, amends=amends)
+
+    def mend(self, now: float) -> None:
+        """Read everything anew, since a worker could not open what is in force: its files are gone, or damaged."""
+        if now >= self._mend_at and False not in self._under_way:
+            self._mend_at = now + _MEND_EVERY
+            self._log.warning("what is in force cannot be opened; reading everything anew")
+            self._begin([], amends=False)
 
     def _begin(self, askers: list[Say], *, amends: bool) -> None:
         if (reload := self._under_way.get(amends)) is not None:

@@ -294,6 +294,8 @@ class Supervisor:
             self._stop()
         else:
             self._log.error("worker died; starting another", worker=slot.number, status=code)
+            if code == worker.UNOPENED:
+                self._reloads.mend(time.monotonic())
 
     def _gone(self) -> bool:
         return not any(slot.pid for slot in self._slots)

@@ -37,6 +37,7 @@ from blocker.sinks.region import Region, Word
 from blocker.upstream.resolver import Resolver
 from blocker.wire.query import Query
 
+UNOPENED: Final = 3  # exit status: what is in force could not be opened
 _BATCHES: Final = 8  # per wake-up and socket, so that upstreams and connections get their turn
 _PULSE: Final = 0.5  # seconds between signs of life
 _TRACEBACK_EVERY: Final = 60.0  # seconds between two tracebacks of the same place
@@ -326,7 +327,7 @@ def main(
         opened = Generation.open(standing)
     except BlockerError as error:
         log.error("cannot serve", error=str(error))
-        return 3
+        return UNOPENED
     region.adopt()
     region.words[Word.PID] = os.getpid()
     region.words[Word.STARTED] = int(time.time())

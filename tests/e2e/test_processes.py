@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -234,6 +235,24 @@ def test_a_worker_that_cannot_open_its_generation_stops_the_start(start, tmp_pat
     assert "a worker died before it served; not starting" in daemon.log
     assert "not a generation" in daemon.log
     assert not daemon.control.exists()
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["folder", "files"])
+def test_lost_files_are_made_again(start, whole):
+    """A cleaner of old files empties the state folder; the next worker that is replaced needs them."""
+    daemon = start(lists={"banned.txt": "banned.example\n"})
+    state = daemon.folder / "state"
+    children = daemon.children()
+    if whole:
+        shutil.rmtree(state)
+    else:
+        for file in [*state.glob("*.json"), *state.glob("*.index")]:
+            file.unlink()
+    os.kill(children["worker 0"], signal.SIGKILL)
+    eventually(lambda: daemon.count("blocker_worker_restarts_total", worker="0") >= 1)
+    eventually(lambda: daemon.get("/readyz")[0] == 200)
+    for _ in range(8):  # sooner or later every worker
+        assert addresses(daemon.ask("www.banned.example")) == ["0.0.0.0"]
 
 
 def test_a_stopped_worker_is_seen_and_replaced(start):

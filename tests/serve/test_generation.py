@@ -189,9 +189,15 @@ def test_a_generation_that_is_missing_is_refused(tmp_path):
         opened_at(tmp_path / "generation-1.json")
 
 
-def test_a_folder_that_is_not_there_is_named(overrides, tmp_path):
+def test_a_folder_that_cannot_be_made_is_named(overrides, tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(ArtifactError, match=r"cannot be written.*process\.state_dir"):
-        generation.prepare(None, overrides | {"process.state_dir": tmp_path / "nowhere"}, 1)
+        generation.prepare(None, overrides | {"process.state_dir": tmp_path / "file" / "nowhere"}, 1)
+
+
+def test_a_folder_that_is_gone_is_made_again(overrides, tmp_path):
+    said = generation.prepare(None, overrides | {"process.state_dir": tmp_path / "a" / "b"}, 1)
+    assert Path(said["path"]).parent == tmp_path / "a" / "b"
 
 
 def test_the_file_holds_what_was_configured(overrides):

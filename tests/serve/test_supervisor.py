@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from blocker.config import Config
 from blocker.errors import BlockerError, ProblemsError
-from blocker.serve import beside, capabilities, generation, preparer
+from blocker.serve import beside, capabilities, generation, preparer, worker
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
@@ -230,6 +230,18 @@ def test_what_only_a_start_puts_in_force_is_told(rig):
     assert [line["keys"] for line in logged if line["log_level"] == "warning"] == ["log"]
 
 
+def test_lost_files_are_made_again_but_not_all_the_time(rig):
+    now = time.monotonic()
+    for later in (0.0, 0.1, 9.0):  # while it is under way, and soon after
+        rig.reloads.mend(now + later)
+    assert len(rig.prepared) == 1
+    rig.result(problems=["the disk is full"])
+    rig.reloads.mend(now + 9.9)
+    assert len(rig.prepared) == 1
+    rig.reloads.mend(now + 10.0)
+    assert len(rig.prepared) == 2
+
+
 @pytest.mark.parametrize(
     ("result", "problems"),
     [({"problems": ["own.yaml:3: why"]}, ["own.yaml:3: why"]), ({}, [preparer.DIED])],
@@ -426,8 +438,18 @@ def test_a_worker_that_dies_before_it_served_stops_the_start(supervisor, served_
     place = slot(ready=ready)
     supervisor._slots.append(place)
     supervisor._ready = served_before
-    supervisor._died(place, 3)
+    supervisor._died(place, 1)
     assert (supervisor._status, supervisor._stopping) == (status, stopping)
+
+
+@pytest.mark.parametrize(("code", "mends"), [(worker.UNOPENED, 1), (1, 0), (-9, 0)])
+def test_lost_files_are_made_again_when_a_worker_misses_them(supervisor, monkeypatch, code, mends):
+    times = []
+    monkeypatch.setattr(supervisor._reloads, "mend", times.append)
+    supervisor._slots.append(slot())
+    supervisor._ready = True
+    supervisor._died(supervisor._slots[0], code)
+    assert len(times) == mends
 
 
 # The preparer.
