@@ -23,20 +23,20 @@ from blocker.config import Config
 from blocker.egress.attempt import Flow
 from blocker.errors import BlockerError
 from blocker.serve import priority
+from blocker.serve.accept import Acceptor, descriptors
 from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link, Message
 from blocker.serve.visitor import Visitor
 from blocker.sinkhole import reply
 from blocker.sinkhole.attempts import Attempts, Force
-from blocker.sinkhole.limits import Door
+from blocker.sinkhole.limits import Door, Limit
 from blocker.sinkhole.visit import Kind, Outcome, Visit
 from blocker.sinkhole.wording import Wording, wording
 from blocker.sinks import companions, oplog
 from blocker.sinks import sinkhole as counters
 from blocker.sinks.region import Region
 
-_BACKLOG: Final = 256  # connections that wait to be let in, and that are let in at once
 _BEAT: Final = 1.0  # seconds between signs of life
 _SAY_EVERY: Final = 60.0  # seconds between two tracebacks
 
@@ -69,7 +69,7 @@ class Sinkhole:
         self._strays: tuple[str, ...] = ()
         self._attempts = Attempts(region, 0.0)
         self._news: asyncio.Queue[Message | None] = asyncio.Queue()  # None: the supervisor says stop, or is gone
-        self.door = Door(Config().sinkhole.limits, time.monotonic())
+        self.door = Door(Config().sinkhole.limits, time.monotonic(), descriptors() // 2)
 
     async def serve(self, heard: Sequence[socket.socket], reset: Sequence[socket.socket]) -> None:
         """Serve until the supervisor says stop, or is gone; visitors wait until it has said what is in force."""
@@ -78,17 +78,16 @@ class Sinkhole:
         threading.Thread(target=self._listen, args=(loop,), name="link", daemon=True).start()
         companions.begin(self._region)
         beat = loop.create_task(self._beat())
+        acceptor = Acceptor(loop, lambda: counters.limited(self._region, Limit.CONNECTIONS))
         while (event := await self._news.get()) is not None:
             first = self._force is None
             if event["event"] == "generation" and await self._adopt(Standing.of(event["standing"])) and first:
-                await self._open(heard, heard_out=True)
-                await self._open(reset, heard_out=False)
+                for sock in heard:
+                    acceptor.serve(sock, lambda: Visitor(self, heard_out=True))
+                for sock in reset:
+                    acceptor.serve(sock, lambda: Visitor(self, heard_out=False))
+        acceptor.close()
         beat.cancel()
-
-    async def _open(self, listening: Sequence[socket.socket], *, heard_out: bool) -> None:
-        loop = asyncio.get_running_loop()
-        for sock in listening:
-            await loop.create_server(lambda: Visitor(self, heard_out=heard_out), sock=sock, backlog=_BACKLOG)
 
     def tell(self, flow: Flow, visit: Visit) -> bytes:
         """Record a visit, and return what it is answered with; nothing: a reset."""
@@ -141,7 +140,7 @@ class Sinkhole:
             await asyncio.sleep(_BEAT)
 
     def _bug(self, _loop: asyncio.AbstractEventLoop, said: dict[str, Any]) -> None:
-        """Tell of a bug of ours, or of too few descriptors; the visitor is gone."""
+        """Tell of a bug of ours; the visitor is gone."""
         if time.monotonic() >= self._say_at:
             self._say_at = time.monotonic() + _SAY_EVERY
             self._log.error("a visitor could not be served", why=said["message"], exc_info=said.get("exception"))

@@ -4,7 +4,6 @@ A connection may idle for a while and may not be slow: who sends half a message,
 """
 
 import asyncio
-import errno
 import socket
 import sys
 import time
@@ -13,12 +12,10 @@ from typing import Final
 
 from blocker.config import Limits
 from blocker.line import TCP, Exchange, Transport
+from blocker.serve.accept import Acceptor
 from blocker.sinks.region import Region, Word
 
 BACKLOG: Final = 1024  # connections waiting to be accepted, per worker
-_ACCEPTED: Final = 64  # connections per wake-up, so that queries get their turn
-_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-_PAUSE: Final = 1.0  # seconds until accepting is tried again where the system had no room
 _AT_ONCE: Final = 16  # messages of one connection before others get their turn: about 1 ms
 _HIGH_WATER: Final = 256 * 1024  # octets of answers a client may leave unread before we stop reading from it
 
@@ -44,14 +41,11 @@ class Listener:
         self.region = region
         self._open: dict[Connection, bytes] = {}  # clients; who was heard longest ago comes first
         self._by_client: dict[bytes, int] = {}
-        self._listening: list[socket.socket] = []
-        self._accepting: set[asyncio.Task[object]] = set()
+        self._acceptor = Acceptor(loop, self._refuse)
 
     def serve(self, sock: socket.socket) -> None:
         """Accept connections on a listening socket that does not block."""
-        # Not asyncio's own server: without a descriptor it tries a thousand times a turn, and each failure is noise.
-        self._listening.append(sock)
-        self._resume(sock)
+        self._acceptor.serve(sock, lambda: Connection(self))
 
     def admit(self, connection: "Connection", client: bytes) -> bool:
         """Tell whether one more connection of `client` may stay, and count it.
@@ -60,10 +54,10 @@ class Listener:
         keeps nobody out.
         """
         if self._by_client.get(client, 0) >= self.limits.tcp_per_client:
-            self.region.words[Word.TCP_REFUSED] += 1
+            self._refuse()
             return False
         if len(self._open) >= min(self.limits.tcp_connections, self._most):
-            self.region.words[Word.TCP_REFUSED] += 1
+            self._refuse()
             idle = next((each for each in self._open if each.is_idle), None)
             if idle is None:
                 return False
@@ -93,10 +87,7 @@ class Listener:
 
     def drain(self) -> None:
         """Accept no more; close each connection as soon as it waits for nothing."""
-        for sock in self._listening:
-            self.loop.remove_reader(sock.fileno())
-            sock.close()  # our own descriptor of it: who comes now finds other workers, or nobody
-        self._listening.clear()
+        self._acceptor.close()  # who comes now finds other workers, or nobody
         for connection in list(self._open):
             connection.retire()
 
@@ -105,27 +96,8 @@ class Listener:
         for connection in list(self._open):
             connection.abort()
 
-    def _resume(self, sock: socket.socket) -> None:
-        if sock in self._listening:
-            self.loop.add_reader(sock.fileno(), self._accept, sock)
-
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_ACCEPTED):
-            try:
-                sock, _peer = listening.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:  # most often of the connection, which is gone (accept(2))
-                if error.errno in _EXHAUSTED:
-                    self.region.words[Word.TCP_REFUSED] += 1
-                    self.loop.remove_reader(listening.fileno())
-                    self.loop.call_later(_PAUSE, self._resume, listening)
-                    return
-                continue
-            sock.setblocking(False)
-            task = self.loop.create_task(self.loop.connect_accepted_socket(lambda: Connection(self), sock))
-            self._accepting.add(task)
-            task.add_done_callback(self._accepting.discard)
+    def _refuse(self) -> None:
+        self.region.words[Word.TCP_REFUSED] += 1
 
 
 class Connection(asyncio.Protocol):

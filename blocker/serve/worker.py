@@ -9,7 +9,6 @@ import faulthandler
 import gc
 import json
 import os
-import resource
 import signal
 import socket
 import sys
@@ -26,6 +25,7 @@ from blocker.events import ATTEMPT, QUERY
 from blocker.fast import Fast
 from blocker.line import TCP, UDP, Exchange, Line, Transport
 from blocker.serve import priority
+from blocker.serve.accept import descriptors
 from blocker.serve.excepted import Standing
 from blocker.serve.gate import Held
 from blocker.serve.generation import Generation
@@ -95,7 +95,7 @@ class Worker:
                 loop, sockets.gate, config.egress.gating, self._line, self._fast, region, self._send, self._flush
             )
             self._teacher = Teacher(loop, sockets.gate, region, self._cache, self._refresh, config.upstream.deadline)
-        self._listener = Listener(loop, config.limits, region, self._asked, _descriptors() // 2)
+        self._listener = Listener(loop, config.limits, region, self._asked, descriptors() // 2)
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -181,7 +181,7 @@ class Worker:
             self._flush,
             stale_after=config.cache.stale_after,
             client_in_flight=config.limits.client_in_flight,
-            most_ports=_descriptors() // 4,
+            most_ports=descriptors() // 4,
         )
 
     def _told(self) -> None:
@@ -299,11 +299,6 @@ def _asking(generation: Generation) -> tuple[object, ...]:
     """Return all that a resolver is made of."""
     config = generation.config
     return generation.servers, config.upstream, config.cache.stale_after, config.limits.client_in_flight
-
-
-def _descriptors() -> int:
-    """Return how many files and sockets we may have open: half for clients, a quarter for upstreams, the rest spare."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def main(

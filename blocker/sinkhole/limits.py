@@ -9,6 +9,7 @@ from typing import Final
 
 from blocker.config import SinkholeLimits
 
+MAX: Final = 1 << 62  # no limit
 BURST: Final = 2.0  # seconds' worth of new connections altogether that may come at once
 BURST_PER_CLIENT: Final = 4.0  # the same of one client: a browser opens six at a time
 _REMEMBERED: Final = 16384  # clients; then those with nothing on their account are forgotten
@@ -60,9 +61,13 @@ class Bucket:
 class Door:
     """Counts who is in, and lets in who may come."""
 
-    def __init__(self, limits: SinkholeLimits, now: float) -> None:
-        """Begin with nobody in, at monotonic time `now`."""
+    def __init__(self, limits: SinkholeLimits, now: float, most: int = MAX) -> None:
+        """Begin with nobody in, at monotonic time `now`.
+
+        Whatever `limits` say, no more than `most` connections: what descriptors there are for.
+        """
         self.limits = limits
+        self._most = most
         self._open: dict[bytes, int] = {}
         self._count = 0
         self._all = Bucket(limits.rate * BURST, now)
@@ -82,7 +87,7 @@ class Door:
         bucket = self._bucket(client, now)
         if not bucket.take(self.limits.rate_per_client, now):
             return Limit.CLIENT_RATE
-        if self._count >= self.limits.connections:
+        if self._count >= min(self.limits.connections, self._most):
             bucket.give_back()
             return Limit.CONNECTIONS
         if not self._all.take(self.limits.rate, now):

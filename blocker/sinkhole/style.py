@@ -52,6 +52,7 @@ header{background:var(--band);color:var(--on-band)}
 header .in{display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;justify-content:space-between;padding-top:.9rem;
 padding-bottom:.9rem}
 header p{margin:0;font-weight:600}
+header p>span[lang]{display:inline-block}
 header a{color:inherit;margin-right:1.25rem}
 header span:last-child>a{margin-right:0}
 .or{margin:0 .5rem;opacity:.75}

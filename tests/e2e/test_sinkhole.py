@@ -7,7 +7,6 @@ import select
 import signal
 import socket
 import ssl
-import struct
 import time
 
 import pytest
@@ -23,7 +22,7 @@ GENEROUS = {"rate_per_client": 1000, "per_client": 1000, "read": 1.0}
 class Place:
     """A blocker with a sinkhole, and what visitors do there."""
 
-    def __init__(self, start, host="127.0.0.1", lists=None, **said):
+    def __init__(self, start, host="127.0.0.1", lists=None, wrap=(), **said):
         self.host = host
         self.port, self.closed = free_port(host), free_port(host)
         family = "sinkhole_v6" if ":" in host else "sinkhole_v4"
@@ -33,6 +32,7 @@ class Place:
                 "sinkhole": {"serve": True, "ports": [self.port], "reset": [self.closed], "limits": GENEROUS} | said,
             },
             lists=lists,
+            wrap=wrap,
         )
         eventually(lambda: not self.warnings())
 
@@ -184,8 +184,8 @@ def test_who_says_nothing_and_goes(place):
     with place.connect():
         pass
     with place.connect() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    eventually(lambda: place.visits("nothing", "closed") == 2)
+        sock.sendall(b"GET ")
+    eventually(lambda: (place.visits("nothing", "closed"), place.visits("http", "closed")) == (1, 1))
     assert place.attempts() == 0
 
 
@@ -200,6 +200,17 @@ def test_one_visitor_does_not_keep_the_others_out(start):
     heard = [place.say(GET.format("www.banned.example"), source="127.0.0.4") for _ in range(60)]
     assert 40 <= sum(bool(each) for each in heard) < 60
     assert place.daemon.count("blocker_sinkhole_limited_total", limit="client-rate")
+
+
+def test_descriptors_do_not_run_out(start):
+    place = Place(start, wrap=("prlimit", "--nofile=128:128"), limits=GENEROUS | {"connections": 100_000, "read": 30.0})
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            with contextlib.suppress(ConnectionError):
+                stack.enter_context(place.connect(source="127.0.0.2"))
+        eventually(lambda: place.daemon.count("blocker_sinkhole_limited_total", limit="connections") >= 136)
+        assert addresses(place.daemon.ask("www.banned.example")) == ["127.0.0.1"]
+    assert b"451 Unavailable" in eventually(lambda: place.say(GET.format("www.banned.example")))
 
 
 def test_dns_goes_on_without_it_and_it_comes_back(place):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import socket
 import struct
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 import pytest
 
 from blocker.config import Limits
-from blocker.serve import stream
 from blocker.serve.stream import Listener
 from blocker.sinks.region import Region, Word
 
@@ -90,13 +88,6 @@ async def ended(reader):
             while await reader.read(65536):
                 pass
     return loop.time() - began
-
-
-def listening(sock, address):
-    sock.bind(address)
-    sock.listen()
-    sock.setblocking(False)
-    return sock
 
 
 def played(play, most=1000, **limits):
@@ -317,51 +308,6 @@ def test_with_all_connections_taken_the_one_that_idles_longest_makes_room():
         assert [await heard(each) for each in (waiting, late, fifth)] == [b"!"] * 3
 
     played(play, tcp_connections=3)
-
-
-@pytest.mark.parametrize("why", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
-def test_without_descriptors_it_waits_and_goes_on(monkeypatch, why):
-    """One failure a pause, not a thousand a turn; who came meanwhile is served as soon as there is room."""
-    monkeypatch.setattr(stream, "_PAUSE", 0.05)
-
-    class Exhausted(socket.socket):
-        left = 3
-
-        def accept(self):
-            if self.left:
-                self.left -= 1
-                raise OSError(why, "no room")
-            return super().accept()
-
-    async def play(rig):
-        rig.at_once = lambda _packet: True
-        reader, writer = await rig.connect()
-        writer.write(framed(b"?"))
-        assert await heard(reader) == b"?"
-        assert rig.region.words[Word.TCP_REFUSED] == 3
-
-    monkeypatch.setattr(socket, "create_server", lambda address: listening(Exhausted(), address))
-    played(play)
-
-
-def test_connections_that_are_gone_before_they_are_accepted_are_passed_over(monkeypatch):
-    class Fickle(socket.socket):
-        failed = False
-
-        def accept(self):
-            if not self.failed:
-                self.failed = True
-                raise ConnectionAbortedError
-            return super().accept()
-
-    async def play(rig):
-        rig.at_once = lambda _packet: True
-        reader, writer = await rig.connect()
-        writer.write(framed(b"?"))
-        assert await heard(reader) == b"?"
-
-    monkeypatch.setattr(socket, "create_server", lambda address: listening(Fickle(), address))
-    played(play)
 
 
 def test_descriptors_are_a_limit_of_their_own():

@@ -37,6 +37,11 @@ def test_all_together():
     assert slow.admit(A, 1.0) is None
 
 
+def test_descriptors_are_a_limit_of_their_own():
+    house = Door(SinkholeLimits(), 0.0, most=1)
+    assert [house.admit(bytes((10, 0, 0, n)), 0.0) for n in range(2)] == [None, Limit.CONNECTIONS]
+
+
 def test_who_is_over_its_own_limit_uses_up_nothing_of_the_others():
     house = door(rate=2, rate_per_client=1, per_client=100)
     assert [house.admit(A, 0.0) for _ in range(100)].count(None) == 4  # its own, and all there is
