@@ -26,6 +26,7 @@ from blocker.egress.ruleset import Ruleset, parts
 from blocker.errors import BlockerError, ConfigError
 from blocker.exceptions import store
 from blocker.lists.opened import opened
+from blocker.rollout import state as rollouts
 
 DIFFERENT: Final = 1  # exit status, as diff(1) has it
 _ELSEWHERE: Final = ("unshare", "--net")  # a network of its own, where the rules can be tried
@@ -119,5 +120,6 @@ def _wanted(path: Path | None) -> Iterator[tuple[Config, Ruleset]]:
         index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)
+        found = rollouts.in_force(found, config.state_dir(found))
         clients = Clients(found, index.apps, time.time(), store.snapshot(found).granted)
         yield found, planned(found, clients, index, config.servers(found))

@@ -83,28 +83,33 @@ def _group(
     index: Index,
     owned: Mapping[Interval, frozenset[str]],
 ) -> GroupFacts:
-    looked_at = {app: treatment for app, treatment in policy.apps.items() if app not in _NOBODY}
-    enforced = tuple(sorted(app for app, treatment in looked_at.items() if not treatment.monitored))
+    looked_at = {app for app in policy.apps if app not in _NOBODY}
+    enforced = tuple(sorted(app for app in looked_at if not _is_noted(policy, app)))
     passing, only_noted = [], []
     for (first, last), owners in owned.items():
-        if not owners & looked_at.keys():
+        if not owners & looked_at:
             continue
         verdict = inspect_address(policy, index, first)
         if verdict.action is Action.PASSTHRU and not verdict.monitored:
             passing.append((first, last))
         elif verdict.action is Action.PASSTHRU and owners & set(enforced):
             only_noted.append((first, last))
-    bypass = looked_at.get(BYPASS)
     return GroupFacts(
         name,
         devices,
         enforced,
-        tuple(sorted(set(looked_at) - set(enforced))),
+        tuple(sorted(looked_at - set(enforced))),
         _sorted(passing),
         _sorted(only_noted),
-        not bypass.monitored if bypass is not None else bool(enforced),
+        BYPASS in enforced if BYPASS in looked_at else bool(enforced),
         handling,
     )
+
+
+def _is_noted(policy: Policy, app: str) -> bool:
+    """Tell whether `app` is only noted for these clients: monitored, or a rollout of all of it has not reached them."""
+    treatment, staged = policy.apps.get(app), policy.staged_apps.get(app)
+    return treatment is None or treatment.monitored or (staged is not None and staged.shadow)
 
 
 def _labelled(clients: Clients) -> dict[str, Policy]:

@@ -67,6 +67,17 @@ def test_what_a_group_does_with_each_app(tmp_path):
     assert [group.hygienic for group in watching.groups if group.name == "lab"] == [False]
 
 
+@pytest.mark.parametrize(("plan", "enforced"), [
+    ("app: chat", {"staff": ("bypass", "video"), "lab": ("video",)}),
+    ("app: video, stage: groups, groups: [staff]", {"staff": ("bypass", "chat", "video"), "lab": ()}),
+    ("app: video, stage: percent", {"staff": ("bypass", "chat"), "lab": ()}),  # the kernel knows no shares
+    ("app: chat, stage: all", {"staff": ("bypass", "chat", "video"), "lab": ("video",)}),
+])  # fmt: skip
+def test_an_app_is_only_noted_for_groups_that_its_rollout_has_not_reached(tmp_path, plan, enforced):
+    _, found = gathered(tmp_path, f"{CONFIG}\nrollout: {{plans: [{{name: trial, {plan}}}]}}\n")
+    assert {group.name: group.enforced for group in found.groups} == enforced
+
+
 def test_neighbours_are_joined():
     networks = map(ip_network, ("10.0.0.0/25", "10.0.0.128/25", "10.0.2.0/24"))
     assert shown(of_networks(networks)) == ["10.0.0.0-10.0.0.255", "10.0.2.0-10.0.2.255"]
