@@ -6,6 +6,7 @@ In the control process, in a thread of its own. A return is written before it is
 whoever dies meanwhile, and is asked for until it is.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -152,13 +153,24 @@ class Rollouts:
             return
         for each in due:
             self._take_back(each, folder, now)
-        if now >= self._again_at and state.positions(config, state.read(folder)) != self._in_force:
+        kept = state.read(folder)
+        self._put_back(folder, kept)
+        if now >= self._again_at and state.positions(config, kept) != self._in_force:
             self._again_at = now + _AGAIN
             reply = self._reload()
             if not reply.get("ok"):
                 self._log.warning("a moved rollout came with a reload that was refused", reply=str(reply)[:500])
         if self._dirty and now >= self._save_at:
             self._save(folder, now)
+
+    def _put_back(self, folder: Path, kept: state.Kept) -> None:
+        """Write again that rollouts went back, if the file is gone that said so: nobody has decided otherwise."""
+        if kept.damaged or kept.positions:
+            return
+        for name, where in self._in_force.items():
+            if where.returned and where.since:
+                with contextlib.suppress(RolloutError):  # a full disk is told of by others
+                    state.move(folder, name, where, keep=frozenset(self._watched))
 
     def _since(self, watched: _Watched) -> float:
         """Return from when on hits count; never, if it is in shadow anyway."""

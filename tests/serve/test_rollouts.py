@@ -110,6 +110,17 @@ def test_too_many_hits_take_it_back(watch):
     assert (counts.must_resolve, counts.clients, counts.examples) == (12, 2, {"www.canada.ca": "trial.txt:1"})
 
 
+def test_a_return_is_not_lifted_by_a_file_that_is_gone(watch):
+    watch.watch.heed([record(NOW + at) for at in range(3)])
+    watch.watch.look()
+    (watch.folder / state.FILE).unlink()
+    for _ in range(3):
+        watch.now += 3
+        watch.watch.look()
+    assert watch.stage == "shadow"
+    assert state.read(watch.folder).positions["trial"].returned
+
+
 def test_hits_before_a_move_are_settled(watch):
     watch.watch.heed([record(NOW + at) for at in (0, 1)])
     moved = state.plan.at(Config.model_validate({"rollout": {"plans": watch.over["rollout.plans"]}}).rollout.plans[0],
