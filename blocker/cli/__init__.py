@@ -26,6 +26,7 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "candidates": "Names that look like a banned app's and are in no list yet: show, accept, dismiss.",
     "selftest": "Ask the running blocker for a name of each app: is it blocked?",
     "evidence": "Check the attempt log: was anything removed or altered?",
+    "exceptions": "Ask for exceptions with an end, approve them, list and revoke them.",
     "config": "Show the configuration, its schema and its reference.",
     "reload": "Have the running blocker read its configuration and lists anew.",
     "status": "Show how the running blocker does.",

@@ -202,9 +202,9 @@ def approve(entry: Entry, by: Person, now: int, *, approvers: Sequence[str] = ()
         raise ExceptionsError(f"{by} has asked for exception {entry.grant.id}; another person must approve it.")
     if now >= entry.grant.ends:
         raise ExceptionsError(f"exception {entry.grant.id} would have ended already. Ask for a new one.")
-    return replace(
-        entry, grant=replace(entry.grant, approved_by=by.meant), state=State.APPROVED, approved_by=by, approved_at=now
-    )
+    # Not before it was approved either: a clock that is set back behind that brings nothing into force.
+    grant = replace(entry.grant, approved_by=by.meant, starts=max(entry.grant.starts, now))
+    return replace(entry, grant=grant, state=State.APPROVED, approved_by=by, approved_at=now)
 
 
 def revoke(entry: Entry, by: Person, reason: str, now: int) -> Entry:
@@ -216,7 +216,9 @@ def revoke(entry: Entry, by: Person, reason: str, now: int) -> Entry:
 
 
 def end(entry: Entry, now: int) -> Entry:
-    """Return an open `entry` as time leaves it at `now`: ended, whatever clocks say later."""
+    """Return `entry` as time leaves it at `now`: ended, if it was open, whatever clocks say later."""
+    if not entry.is_open:
+        return entry
     why = "its time is over" if entry.state is State.APPROVED else "not approved in time"
     return replace(entry, state=State.ENDED, closed_at=now, why_closed=why)
 
@@ -224,6 +226,16 @@ def end(entry: Entry, now: int) -> Entry:
 def shorten(entry: Entry, ends: int) -> Entry:
     """Return `entry` with an earlier end: the clock was set back, and it must not last longer for that."""
     return replace(entry, grant=replace(entry.grant, ends=min(ends, entry.grant.ends)))
+
+
+def acting(account: str, name: str, delegates: Sequence[str]) -> Person:
+    """Return the person that `account` acts as; only `delegates` act for others. Raises ExceptionsError."""
+    _words("name", name, MAX_LABEL)
+    if not name.strip() or normalised(name) == normalised(account):
+        return Person(account)
+    if normalised(account) not in map(normalised, delegates):
+        raise ExceptionsError(f"{account} may not act for others (--as); exceptions.delegates names those who may.")
+    return Person(account, name.strip())
 
 
 def lasting(seconds: float) -> str:

@@ -9,10 +9,13 @@ is not believed: what was revoked would be in force again.
 import contextlib
 import fcntl
 import json
+import math
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +24,7 @@ from blocker.config import Config
 from blocker.errors import ConfigError, EvidenceError, ExceptionsError
 from blocker.evidence import chain, checkpoint, resume
 from blocker.evidence.chain import GENESIS, End
+from blocker.exceptions import entry
 from blocker.exceptions.entry import Entry, Grant, Person, State
 from blocker.exceptions.snapshot import NONE, Snapshot
 
@@ -108,7 +112,7 @@ class Store:
 
     # Changing.
 
-    def add(self, entry: Entry, now: float) -> Entry:
+    def add(self, asked: Entry, now: float) -> Entry:
         """Keep a new request, and return it with its number. Raises ExceptionsError."""
         with self._changing():
             (count,) = self._db.execute(
@@ -119,9 +123,9 @@ class Store:
                     f"{count} exceptions are open, which is the most there may be. Revoke some, or change the lists."
                 )
             cursor = self._db.execute(
-                "INSERT INTO exceptions (state, ends, entry) VALUES (?, ?, '')", (entry.state, entry.grant.ends)
+                "INSERT INTO exceptions (state, ends, entry) VALUES (?, ?, '')", (asked.state, asked.grant.ends)
             )
-            numbered = replace(entry, grant=replace(entry.grant, id=str(cursor.lastrowid)))
+            numbered = replace(asked, grant=replace(asked.grant, id=str(cursor.lastrowid)))
             self._put(numbered, "requested", now)
         self._publish()
         return numbered
@@ -129,18 +133,41 @@ class Store:
     def change(self, number: str, event: str, change: Change, now: float, **more: object) -> Entry:
         """Replace the exception `number` by what `change` makes of it, told as `event`. Raises ExceptionsError."""
         with self._changing():
-            entry = self.entry(number)
-            changed = change(entry)
-            if changed != entry:
+            former = self.entry(number)
+            changed = change(former)
+            if changed != former:
                 self._put(changed, event, now, **more)
         self._publish()
         return changed
 
-    def _put(self, entry: Entry, event: str, now: float, **more: object) -> None:
-        said = written(entry)
+    def settle(self, now: float, ends: Mapping[str, float]) -> int:
+        """Write down what time has ended by `now`, and return how many that are; `ends` are earlier ends, by id.
+
+        From then on no clock brings them back. Raises ExceptionsError.
+        """
+        count = 0
+        for each in self.entries():
+            number, until = each.grant.id, min(each.grant.ends, math.floor(ends.get(each.grant.id, each.grant.ends)))
+            if until <= now:
+                self.change(number, "ended", partial(entry.end, now=int(now)), now)
+            elif until < each.grant.ends:
+                self.change(number, "shortened", partial(entry.shorten, ends=until), now, why="the clock was set back")
+            else:
+                continue
+            count += 1
+        return count
+
+    @property
+    def seq(self) -> int:
+        """The number of the last change, -1 if there was none. Raises ExceptionsError."""
+        with self._errors():
+            return self._end().next - 1
+
+    def _put(self, changed: Entry, event: str, now: float, **more: object) -> None:
+        said = written(changed)
         self._db.execute(
             "UPDATE exceptions SET state = ?, ends = ?, entry = ? WHERE id = ?",
-            (entry.state, entry.grant.ends, json.dumps(said), _number(entry.grant.id)),
+            (changed.state, changed.grant.ends, json.dumps(said), _number(changed.grant.id)),
         )
         self._note(event, now, **more, exception=said)
 
@@ -280,9 +307,34 @@ def snapshot(found: Config) -> Snapshot:
         return store.snapshot()
 
 
-def written(entry: Entry) -> dict[str, Any]:
+def differences(audit: Path, lines: Sequence[bytes], entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield how the log's file is not what the store holds of it, and how the store is not what the log says.
+
+    Raises ExceptionsError when the file cannot be read.
+    """
+    try:
+        there = audit.read_bytes().splitlines(keepends=True) if audit.exists() else []
+    except OSError as error:
+        raise ExceptionsError(f"{audit}: cannot be read: {error.strerror}. Run this as the blocker's user.") from error
+    for number, (kept, written_) in enumerate(zip_longest(lines, there), 1):
+        if kept != written_:
+            what = "is missing" if written_ is None else "is not in the store" if kept is None else "was altered"
+            yield f"{audit}:{number}: {what}"
+    last: dict[str, Any] = {}
+    for line in lines:
+        said = json.loads(line).get("exception")
+        if said is not None:
+            last[said["grant"]["id"]] = said
+    for each in entries:
+        if last.pop(each.grant.id, None) != json.loads(json.dumps(written(each))):
+            yield f"exception {each.grant.id}: the store holds what no line of the log says"
+    for missing in last:
+        yield f"exception {missing}: the log knows it, and the store does not"
+
+
+def written(each: Entry) -> dict[str, Any]:
     """Return an exception as plain data."""
-    return asdict(entry)
+    return asdict(each)
 
 
 def read(text: str) -> Entry:

@@ -20,13 +20,14 @@ from blocker import config as configuration
 from blocker.config import Config
 from blocker.errors import ConfigError
 from blocker.serve import commands
+from blocker.serve.bookkeeper import Bookkeeper
 from blocker.serve.commands import Console
 from blocker.serve.drain import Drainer
 from blocker.serve.httpd import Httpd, pages
 from blocker.serve.link import Link, Message
 from blocker.serve.rollouts import Rollouts
 from blocker.serve.watch import Watch
-from blocker.sinks import oplog, rollouts
+from blocker.sinks import exceptions, oplog, rollouts
 from blocker.sinks.facts import Facts
 from blocker.sinks.metrics import Collector, outcomes
 from blocker.sinks.querylog import QueryLog
@@ -81,6 +82,7 @@ class Control:
         self._query_log = query_log
         self._link = Link(supervisor)
         self._rollouts = Rollouts(lambda: self._link.reload(commands.RELOAD))
+        self._bookkeeper = Bookkeeper(self._amend)
         self._drainer = Drainer([*regions, *beside.values()], query_log, self._rollouts.heed)
         self._watch = Watch(self._changed) if config.lists.watch else None
 
@@ -89,7 +91,11 @@ class Control:
         self._drainer.start()
         if http is not None:
             collector = Collector(
-                self._regions, lambda: self._facts, beside=self._beside, counted=self._rollouts.counts
+                self._regions,
+                lambda: self._facts,
+                beside=self._beside,
+                counted=self._rollouts.counts,
+                kept=lambda: not self._bookkeeper.trouble,
             )
             Httpd(http, pages(collector, self._regions, self._beside)).start()
         answering = {
@@ -100,6 +106,7 @@ class Control:
         }
         Console(control, answering).start()
         self._rollouts.start()
+        self._bookkeeper.start()
         if self._watch is not None:
             self._watch.start()
         for event in self._link.events():
@@ -122,6 +129,7 @@ class Control:
     def _hear_generation(self, event: Message) -> None:
         try:
             self._facts = self._facts.after(event)
+            self._bookkeeper.adopt(event)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self._log.error("the supervisor's words on a generation make no sense", why=repr(error))
             return
@@ -131,7 +139,8 @@ class Control:
             self._watch.watch(self._facts.paths, self._facts.looked)
 
     def _status(self) -> commands.Answer:
-        return commands.status(self._regions, self._facts, self._began, time.time(), time.monotonic_ns())
+        said = commands.status(self._regions, self._facts, self._began, time.time(), time.monotonic_ns())
+        return {**said, "exceptions": exceptions.status(self._facts.exceptions, time.time(), self._bookkeeper.trouble)}
 
     def _rollouts_now(self) -> commands.Answer:
         seen = outcomes((*self._regions, *self._beside.values()))

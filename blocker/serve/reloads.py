@@ -155,8 +155,10 @@ class Reloads:
             slot.kill(signal.SIGTERM)
             self.left(slot)
             return
-        if said["adopted"] == self._told:
+        if said["adopted"] == self._told and self._turns.next != said["turns"]:
             self._turns.next = said["turns"]
+            if not self._adoptions():  # a worker that has just started says so unasked
+                self.tell()
         for adoption in self._adoptions():
             if said["adopted"] >= adoption.told:
                 adoption.waiting.discard(slot.number)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from blocker.sinks.exceptions import Excepted, excepted
 from blocker.sinks.rollouts import Rollout
 
 
@@ -57,6 +58,7 @@ class Facts:
     selftest: str = ""  # the state folder, where its status is; empty: there is no self-test
     candidates: str = ""  # the state folder, where candidates are kept; empty: nobody looks for them
     rollouts: tuple[Rollout, ...] = ()
+    exceptions: Excepted = field(default_factory=Excepted)
     path: str = ""  # the file that describes the generation
     egress: str | None = None  # the state folder, where the status of the kernel's rules is; None: there are none
     paths: tuple[str, ...] = ()  # files and folders that the generation was made of
@@ -87,6 +89,7 @@ class Facts:
             zones=_zones(event.get("rpz")),
             selftest=str(event.get("selftest") or ""),
             candidates=str(event.get("candidates") or ""),
+            exceptions=excepted(event),
             rollouts=tuple(Rollout(**each) for each in event.get("rollouts", ())),
             path=str(event.get("path", "")),
             egress=event.get("egress"),

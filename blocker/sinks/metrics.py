@@ -28,6 +28,7 @@ from blocker.sinks import (
     capture,
     companions,
     egress,
+    exceptions,
     feeds,
     gate,
     rollouts,
@@ -78,11 +79,14 @@ class Collector:
         wall: Callable[[], float] = time.time,
         beside: Mapping[str, Region] = MappingProxyType({}),
         counted: Callable[[], Mapping[str, Counts]] = dict,
+        kept: Callable[[], bool] = lambda: True,
     ) -> None:
         """Look at the workers' `regions` and those `beside` them, by process.
 
-        `clock` tells monotonic nanoseconds, `wall` unix seconds, `counted` what rollouts have hit.
+        `clock` tells monotonic nanoseconds, `wall` unix seconds, `counted` what rollouts have hit,
+        `kept` whether the store of exceptions can be used.
         """
+        self._kept = kept
         self._counted = counted
         self._regions = regions
         self._beside = beside
@@ -128,6 +132,7 @@ class Collector:
             yield from _bundle(facts)
             seen = outcomes((*self._regions, *self._beside.values()))
             yield from rollouts.collect(facts.rollouts, seen, self._counted())
+            yield from exceptions.collect(facts.exceptions, self._wall(), kept=self._kept())
         yield from _workers(workers.look(self._regions, self._clock()))
         yield _build()
 

@@ -37,6 +37,10 @@ def generation(number: int = 1, **said: object) -> dict[str, object]:
         "duration": 0.25,
         "problems": [],
         "reloads": {"succeeded": 0, "refused": 0, "last_success": 1.0},
+        "exceptions": {"granted": {}, "counts": {}, "seq": -1},
+        "standing": {"generation": "/nowhere", "exceptions": "", "moment": 0.0, "ends": {}},
+        "turns": None,
+        "unamended": [],
     } | said
 
 

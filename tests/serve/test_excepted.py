@@ -84,7 +84,7 @@ def test_they_are_read_anew_without_the_lists(overrides, found, tmp_path):
     approve(found)
     (tmp_path / "lists" / "own.txt").write_text("not a name\n")  # somebody is at it
     amended = excepted.amend(said, 2)
-    assert (amended["seq"], amended["counts"], amended["granted"]) == (2, {"approved": 1}, {"1": [0, NOW + 100]})
+    assert (amended["seq"], amended["counts"], amended["granted"]) == (2, {"approved": 1}, {"1": [NOW, NOW + 100]})
     standing = Standing(said["path"], amended["path"], NOW, {})
     assert verdict(standing).waiver is None or verdict(standing).waiver.id == "1"
     after = Generation.open(standing, before)

@@ -20,6 +20,10 @@ EVENT = {
     "problems": [],
     "reloads": {"succeeded": 3, "refused": 1, "last_success": 200.0},
     "path": "/var/lib/blocker/generation-7.json",
+    "exceptions": {"granted": {"1": [0, 300]}, "counts": {"approved": 1}, "seq": 2},
+    "standing": {"ends": {}},
+    "turns": 300.0,
+    "unamended": [],
 }
 
 
@@ -38,6 +42,7 @@ def test_an_event_tells_what_is_in_force_and_how_reloads_went() -> None:
     assert facts.feeds == {"threats": Feed("/var/lib/blocker/feeds/threats/facts.json", 3600)}
     assert (facts.paths, facts.looked) == (("/etc/blocker.yaml",), "as it was")
     assert (facts.succeeded, facts.refused, facts.last_success) == (3, 1, 200.0)
+    assert (facts.exceptions.active(299.0), facts.exceptions.turns) == (1, 300.0)
 
 
 def test_an_event_tells_of_the_bundle_in_force() -> None:
