@@ -115,7 +115,7 @@ class Servers:
             connection.settimeout(60)
             first = connection.recv(4096, socket.MSG_PEEK)
             self.heard.append(("tcp", port, connection.getsockname()[0].partition("%")[0], first[:64]))
-            if first[:1] == b"\x16":
+            if first[:2] == b"\x16\x03":  # mmtls has f1 there
                 with self._tls.wrap_socket(connection, server_side=True) as secure:
                     self._talk(secure, port)
             else:
