@@ -442,7 +442,7 @@ DOCUMENTATION = [
 
 
 def test_the_examples_are_there():
-    assert [path.stem for path in EXAMPLES] == ["department", "load-balanced", "small-office"]
+    assert [path.stem for path in EXAMPLES] == ["department", "gateway", "load-balanced", "small-office"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

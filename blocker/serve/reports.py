@@ -44,6 +44,7 @@ class Reports:
         self._region = region
         self._log = oplog.get("reports")
         self._generation: Generation | None = None
+        self._known = threading.Event()  # there is one
         self._next = -1  # number of the next report; -1: any
 
     def serve(self) -> int:
@@ -61,11 +62,14 @@ class Reports:
     def _adopt(self, standing: Standing) -> None:
         try:
             self._generation = Generation.open(standing, self._generation)
+            self._known.set()
         except BlockerError as error:
             self._log.error("attempts go on to be judged by the former lists", why=str(error))
 
     def _hear(self) -> None:
         self._socket.settimeout(_BEAT)
+        while not self._known.wait(_BEAT):  # what comes meanwhile waits in the socket
+            companions.beat(self._region)
         while True:
             companions.beat(self._region)
             try:
@@ -83,11 +87,10 @@ class Reports:
 
     def _take(self, wire: bytes) -> None:
         generation = self._generation
+        assert generation is not None
         for report in reports.read(wire):
             if 0 <= self._next < report.number:
                 self._region.words[Word.DROPPED] += report.number - self._next
             self._next = report.number + 1
-            if generation is None:
-                self._region.words[Word.DROPPED] += 1
-            elif not reports.record(self._region, report, generation.clients, generation.index, generation.basis):
+            if not reports.record(self._region, report, generation.clients, generation.index, generation.basis):
                 self._region.malformed("other")

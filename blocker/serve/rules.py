@@ -44,9 +44,10 @@ class Rules:
         threading.Thread(target=self._run, name="rules", daemon=True).start()
 
     def adopt(self, standing: Standing) -> None:
-        """Make rules of what is in force; from any thread."""
-        self._newest = standing
-        self._news.set()
+        """Make rules of what is in force, if it is news; from any thread."""
+        if standing != self._newest:
+            self._newest = standing
+            self._news.set()
 
     def _run(self) -> None:
         while True:

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
 SANDBOX = Path(__file__).with_name("sandbox.py")
 MAX_EXPOSURE = 1.5
+MAX_EXPOSURE_OF_EGRESS = 2.2  # two capabilities more, and two families of sockets
 START = 60.0  # seconds, on a busy machine
 
 
@@ -41,6 +42,19 @@ def units(tmp_path: Path) -> Path:
 def test_systemd_understands_the_units(units: Path) -> None:
     said = analyze("verify", "--man=no", units / "blocker.service", units / "blocker.socket")
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
+
+
+def test_systemd_understands_the_egress_half(units: Path) -> None:
+    """The drop-in adds to the unit, and what it adds costs little."""
+    (units / "blocker.service.d").mkdir()
+    (units / "blocker.service.d" / "egress.conf").write_text((UNITS / "egress.conf").read_text())
+    said = analyze("verify", "--man=no", units / "blocker.service")
+    assert (said.returncode, said.stdout + said.stderr) == (0, "")
+    whole = units / "whole.service"
+    whole.write_text((units / "blocker.service").read_text() + (UNITS / "egress.conf").read_text())
+    level = re.search(r"exposure level for whole.service: ([\d.]+)", analyze("security", "--offline=yes", whole).stdout)
+    assert level is not None
+    assert float(level[1]) <= MAX_EXPOSURE_OF_EGRESS
 
 
 def test_the_service_is_hardly_exposed(units: Path) -> None:

@@ -1,12 +1,18 @@
 """The egress half as a whole: who has which privilege, what survives whom, and what an operator sees of it."""
 
 import os
+import pwd
 import signal
+import sys
 from pathlib import Path
 
 from tests.e2e.daemon import eventually
-from tests.lab.lab import Lab
+from tests.e2e.test_privileges import folder, readable  # noqa: F401 (fixtures)
+from tests.lab.lab import CONFIG, Lab
 
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "deploy" / "systemd"
+SANDBOX = ROOT / "tests" / "deploy" / "sandbox.py"
 WECHAT = "43.130.30.240"
 
 
@@ -33,6 +39,37 @@ def test_only_the_egress_process_has_the_privilege(lab: Lab):
             assert held == (wanted, wanted), name
         else:
             assert (held[0] & wanted, held[1] & wanted) == (0, 0), name
+
+
+def test_an_account_without_privileges_serves_and_may_still_change_the_rules(lab: Lab, folder, readable):  # noqa: F811
+    lab.folder = folder
+    account = pwd.getpwnam("nobody")
+    lab.start(CONFIG | {"process": {"user": "nobody"}, "log": {"attempts": "stdout"}}, wrap=readable)
+    wanted = 1 << 12 | 1 << 13
+    for name, pid in processes(lab).items():
+        words = Path(f"/proc/{pid}/status").read_text()
+        assert f"Uid:\t{account.pw_uid}\t{account.pw_uid}" in words, name
+        assert capabilities(pid)[0] == (wanted if name.startswith("egress") else 0), name
+    first = processes(lab)["egress"]
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: processes(lab).get("egress", first) != first)
+    lab.gateway.nft("delete table inet blocker")
+    eventually(lambda: "about_" in lab.table())
+    assert lab.device.tcp(WECHAT, 8080).visibly_refused
+    eventually(lambda: '"app":"wechat"' in lab.daemon.output)
+
+
+def test_it_lives_within_the_units_rules(lab: Lab, tmp_path: Path):
+    """The service with its drop-in, as systemd would confine it; a call outside the rules would end the process."""
+    unit = tmp_path / "whole.service"
+    unit.write_text((UNITS / "blocker.service").read_text() + (UNITS / "egress.conf").read_text())
+    lab.start(wrap=(sys.executable, str(SANDBOX), str(unit)))
+    assert lab.device.tcp(WECHAT, 8080).visibly_refused
+    lab.recorded(app="wechat", trigger="address")
+    assert sorted(processes(lab)) == [
+        "control", "egress", "egress keeper", "reports", "supervisor", "worker 0", "worker 1",
+    ]  # fmt: skip
+    assert lab.metric("blocker_egress_restarts_total") == 0
 
 
 def test_one_that_is_killed_comes_back_and_the_rules_never_go(lab: Lab):
