@@ -111,6 +111,20 @@ def test_without_supervisor_everybody_ends(start):
     eventually(lambda: all(gone(pid) for pid in children.values()))
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_descriptors_are_nobody_elses(start, closed):
+    """Else a socket would have their number, and clients would get our log."""
+    shell = ("sh", "-c", f'exec "$@" {closed}', "sh")
+    daemon = start({"log": {"attempts": "stdout"}}, wrap=shell)
+    assert addresses(daemon.ask("www.banned.example")) == ["0.0.0.0"]
+    with daemon.stream() as stream:
+        assert addresses(stream.ask("www.banned.example")) == ["0.0.0.0"]
+    lost = 2 if ">&-" in closed.split() else 0
+    eventually(lambda: daemon.count("blocker_events_dropped_total") == lost)
+    assert daemon.reload().returncode == 0
+    assert daemon.stop() == 0
+
+
 def test_all_processes_told_to_end_at_once_end_without_complaint(start):
     daemon = start(start_new_session=True)
     os.killpg(daemon.process.pid, signal.SIGTERM)
