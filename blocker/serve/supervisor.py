@@ -25,7 +25,7 @@ from typing import Any, Final
 import setproctitle
 
 from blocker import config as configuration
-from blocker.config import Config, Endpoint, Process
+from blocker.config import Config, Process
 from blocker.serve import beside, capabilities, control, preparer, sockets, worker
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Base, Reloads
@@ -48,7 +48,6 @@ class Supervisor:
         self._path = path
         self._overrides = overrides
         self._config = config
-        self._listen: Sequence[Endpoint] = config.listen
         self._log = oplog.get("supervisor")
         self._systemd = Systemd()
         self._selector = selectors.DefaultSelector()
@@ -72,9 +71,8 @@ class Supervisor:
         _raise_descriptor_limit()
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         handed = self._systemd.sockets
-        if "listen" not in config.model_fields_set:  # nobody insists on our default
-            self._listen = sockets.present(config.listen)
-        shares = sockets.handed_over(handed, count) if handed else sockets.bind(self._listen, count)
+        listen = config.listen if "listen" in config.model_fields_set else sockets.present(config.listen)
+        shares = sockets.handed_over(handed, count) if handed else sockets.bind(listen, count)
         control_path = configuration.control_socket(config)
         self._companions.append(self._control(config, sockets.listen_control(control_path)))
         self._companions += beside.companions(config)
@@ -149,7 +147,7 @@ class Supervisor:
             self._systemd.ready()
             self._log.info(
                 "serving",
-                listen=", ".join(map(str, self._listen)),
+                listen=", ".join(map(str, sockets.addresses([self._slots[0].share]))),
                 workers=len(self._slots),
                 lists=len(self._reloads.current["apps"]),
                 metrics=str(self._config.metrics.listen or "none"),
