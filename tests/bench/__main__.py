@@ -12,6 +12,7 @@ from typing import Final
 from tests.bench import (
     blocked,
     elements,
+    evidence,
     feed,
     gate,
     hits,
@@ -23,6 +24,8 @@ from tests.bench import (
     parsers,
     reload,
     rollout,
+    rpz,
+    simulate,
     watch,
     workers,
 )  # fmt: skip
@@ -32,8 +35,8 @@ from tests.bench.lab import say
 
 BENCHES: Final[dict[str, ModuleType]] = {
     "blocked": blocked, "hits": hits, "misses": misses, "million": million, "feed": feed, "reload": reload,
-    "rollout": rollout,
-    "workers": workers, "elements": elements, "gate": gate, "watch": watch, "parsers": parsers,
+    "rollout": rollout, "workers": workers, "elements": elements, "gate": gate, "watch": watch, "parsers": parsers,
+    "simulate": simulate, "evidence": evidence, "rpz": rpz,
 }  # fmt: skip
 RESULTS: Final = Path(__file__).with_name("results.md")
 

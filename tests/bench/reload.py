@@ -62,13 +62,13 @@ def bench(lab: Lab) -> list[Row]:
     quiet, during = Seen(), Seen()
     took: list[float] = []
     for half in range(2):  # before and during, twice: the machine's moods meet both
-        _run(lab, one, file, quiet, lambda: time.sleep(lab.rounds * 0.7))
+        under_load(lab, one, file, quiet, lambda: time.sleep(lab.rounds * 0.7))
         numbers = range(half * reloads // 2, (half + 1) * reloads // 2)
-        _run(lab, one, file, during, partial(_reload, one, folder / "one", numbers, took))
+        under_load(lab, one, file, during, partial(_reload, one, folder / "one", numbers, took))
     one.stop()
     two = _start(lab, folder / "two", workers=2)
     killed = Seen()
-    _run(lab, two, file, killed, lambda: _kill(two, kills))
+    under_load(lab, two, file, killed, lambda: _kill(two, kills))
     two.stop()
     ratio = during.p99 / quiet.p99
     most = kills * ours.IN_HANDS
@@ -94,10 +94,10 @@ def _start(lab: Lab, folder: Path, *, workers: int) -> Running:
     return server
 
 
-def _run(lab: Lab, server: Running, file: Path, seen: Seen, act: Callable[[], object]) -> None:
-    """Do `act` under load, and add what clients saw to `seen`."""
+def under_load(lab: Lab, server: Running, file: Path, seen: Seen, act: Callable[[], object], rate: int = _RATE) -> None:
+    """Do `act` under load, `rate` queries a second, and add what clients saw to `seen`."""
     lab.load(server, file, once=True, seconds=10.0).result()  # fills the cache
-    load = lab.load(server, file, seconds=_LONGEST, rate=_RATE, outstanding=_OUTSTANDING, clients=16)
+    load = lab.load(server, file, seconds=_LONGEST, rate=rate, outstanding=_OUTSTANDING, clients=16)
     time.sleep(_WARM)
     with Probe(server.port, PROBED) as probe:
         act()
