@@ -21,7 +21,7 @@ def signer(path: Path) -> Signer:
     def phrase() -> str:
         raise ConfigError(
             [f"evidence.key_file: {path}: is under a pass phrase, and nobody is there to type it."
-             " Make one without: blocker evidence keygen"]
+             " Make one without: blocker bundle keygen --plain NAME"]
         )  # fmt: skip
 
     try:
