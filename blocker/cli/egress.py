@@ -16,6 +16,7 @@ import click
 from blocker import config
 from blocker.bundle import current as bundles
 from blocker.cli import feeds
+from blocker.cli.egress_learned import learned
 from blocker.cli.egress_watch import watch
 from blocker.cli.options import config_option, json_option
 from blocker.clients import Clients
@@ -38,6 +39,7 @@ def commands() -> None:
 
 
 commands.add_command(watch)
+commands.add_command(learned)
 
 
 @commands.command("render")

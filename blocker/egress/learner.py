@@ -5,30 +5,26 @@ and changes the sets `learned_<app>`. What it decides and why stands in a file, 
 """
 
 import errno
-import json
 import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from blocker import names
 from blocker.config import Learning as Bounds
-from blocker.egress import sets
+from blocker.egress import learned, sets
 from blocker.egress.elements import Change, Drop, Element, Put
 from blocker.egress.gatekeeper import Kernel
 from blocker.egress.known import Known
+from blocker.egress.learned import Learned
 from blocker.egress.learning import Change as Verdict
-from blocker.egress.learning import Found, Learning, Reason, Suspect
+from blocker.egress.learning import Found, Learning, Reason
 from blocker.egress.questions import Question, Questions
 from blocker.egress.talk import Banned, LookedUp, Message, Met
 from blocker.errors import KernelError
 from blocker.sinks import oplog
 
-FILE: Final = "learned.json"
 _STEP: Final = 0.2  # seconds between looks at what is due
 _TELL: Final = 5.0  # seconds between two writings of the file
 _WAITING: Final = 1000  # messages; what workers say beyond that is dropped
@@ -49,7 +45,7 @@ class Learner:
         """`look_up` has a worker ask, and tells whether there was one; the file goes into `folder`."""
         self._kernel = kernel
         self._look_up = look_up
-        self._file = folder / FILE
+        self._folder = folder
         self._log = oplog.get("learner")
         self._known: Known | None = None
         self._bounds = Bounds()
@@ -106,16 +102,12 @@ class Learner:
 
     def tell(self, now: float) -> None:
         """Write down what is known."""
-        addresses = [_shown(each, now) for each in self._learning.suspects()]
         guarded = {f"{app} {reason}": count for (app, reason), count in sorted(self._learning.guarded.items())}
-        refused = Counter(each["app"] for each in addresses if each["state"] == "refused")
-        said = {"at": time.time(), "asked": len(self._questions), "refused": refused, "guarded": guarded}
-        draft = self._file.with_suffix(".draft")
+        addresses = learned.shown(self._learning.suspects(), now)
         try:
-            draft.write_text(json.dumps({**said, "addresses": addresses}), encoding="utf-8")
-            draft.replace(self._file)
+            learned.write(Learned(time.time(), len(self._questions), guarded, addresses), self._folder)
         except OSError as error:
-            self._say(f"{self._file}: cannot be written: {error.strerror}")
+            self._say(f"what was learned cannot be written to {self._folder}: {error.strerror}")
 
     def _run(self) -> None:
         while True:
@@ -196,16 +188,3 @@ class Learner:
         if now >= self._say_at:
             self._say_at = now + _SAY_EVERY
             self._log.error(what, exc_info=error)
-
-
-def _shown(suspect: Suspect, now: float) -> dict[str, str | int]:
-    state = "refused" if suspect.refused else "left alone" if suspect.reason else "watched"
-    return {
-        "app": suspect.app,
-        "address": str(ip_address(suspect.address)),
-        "name": names.to_text(suspect.name),
-        "state": state,
-        "reason": str(suspect.reason),
-        "by": suspect.by,
-        "left": int(suspect.until - now),
-    }

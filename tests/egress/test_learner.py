@@ -1,7 +1,6 @@
 """Learning from what workers say, into the kernel's sets and into a file."""
 
 import errno
-import json
 import threading
 import time
 
@@ -9,7 +8,8 @@ import pytest
 
 from blocker import names
 from blocker.config import Learning as Bounds
-from blocker.egress.learner import FILE, Learner
+from blocker.egress import learned
+from blocker.egress.learner import Learner
 from blocker.egress.questions import Question
 from blocker.egress.talk import Answer, Banned, LookedUp, Met
 from tests.egress.test_gatekeeper import Fake
@@ -51,7 +51,7 @@ class Rig:
     def __init__(self, folder, kernel=None, known=True, **bounds):
         self.kernel = kernel or Fake()
         self.asked = []
-        self.file = folder / FILE
+        self.folder = folder
         self.learner = Learner(self.kernel, self.ask, folder)
         self.now = 0.0
         if known:
@@ -74,7 +74,7 @@ class Rig:
 
     def told(self):
         self.learner.tell(self.now)
-        return json.loads(self.file.read_text())
+        return learned.read(self.folder)
 
     @property
     def refused(self):
@@ -105,10 +105,10 @@ def test_what_it_refuses_and_lets_go(rig):
     rig.step(Met([Answer(ALLOWED, 60, [ONE]), Answer(BELOW, 60, [TWO])]))  # in a group that may have it
     assert rig.refused == {("learned_tiktok_4", TWO), ("learned_tiktok_6", SIX)}
     said = rig.told()
-    assert said["refused"] == {"tiktok": 2}
-    assert said["guarded"] == {"tiktok allowed": 1}
-    (one,) = [each for each in said["addresses"] if each["address"] == "198.51.100.1"]
-    assert (one["state"], one["reason"], one["by"]) == ("left alone", "allowed", "allowed.example")
+    assert said.refused == {"tiktok": 2}
+    assert said.guarded == {"tiktok allowed": 1}
+    (one,) = [each for each in said.addresses if each.address == "198.51.100.1"]
+    assert (one.state, one.reason, one.by) == ("left alone", "allowed", "allowed.example")
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_what_it_refuses_and_lets_go(rig):
 def test_what_it_leaves_alone(rig, before, message, reason):
     rig.step(*before, message)
     assert rig.refused == set()
-    assert rig.told()["guarded"] == {f"tiktok {reason}": 1}
+    assert rig.told().guarded == {f"tiktok {reason}": 1}
 
 
 def test_what_nobody_asked_about_teaches_nothing(rig):
     rig.step(found(ALLOWED, ONE))
-    assert rig.told()["addresses"] == []
+    assert rig.told().addresses == ()
 
 
 def test_it_watches_first(tmp_path):
@@ -137,14 +137,14 @@ def test_it_watches_first(tmp_path):
     rig.step(found(BANNED, ONE))
     rig.look(59.0)
     assert rig.refused == set()
-    assert rig.told()["addresses"][0]["state"] == "watched"
+    assert rig.told().addresses[0].state == "watched"
     rig.look(1.0)
     assert rig.refused == {("learned_tiktok_4", ONE)}
 
 
 def test_what_a_former_process_had_learned_can_be_let_go(tmp_path):
     rig = Rig(tmp_path, Fake({("learned_tiktok_4", ONE): 60_000}))
-    assert rig.told()["refused"] == {"tiktok": 1}
+    assert rig.told().refused == {"tiktok": 1}
     rig.step(Met([Answer(ALLOWED, 60, [ONE])]))
     assert rig.refused == set()
 
@@ -176,7 +176,7 @@ def test_a_set_that_is_not_there_or_full_stops_no_other(rig, number):
 
 
 def test_a_file_that_cannot_be_written_stops_nothing(rig):
-    rig.file.with_suffix(".draft").mkdir()
+    (rig.folder / "learned.json.draft").mkdir()
     rig.learner.tell(0.0)
     rig.step(found(BANNED, ONE))
     assert rig.refused == {("learned_tiktok_4", ONE)}
