@@ -56,7 +56,8 @@ class Teacher:
         if query is None:
             return
         if response is not None and len(self._met) < _MOST:
-            self._met[query.qname] = _answer(query.qname, response)
+            excepted = exchange.noted.waiver is not None
+            self._met[query.qname] = _answer(query.qname, response)._replace(excepted=excepted)
         elif exchange.noted is not PASSTHRU and exchange.noted.trigger is Trigger.QNAME and len(self._banned) < _MOST:
             self._banned.add(query.qname)
         else:

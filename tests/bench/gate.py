@@ -1,10 +1,9 @@
 """What the gate costs those who ask, and that no first packet is lost, between a device, us and an internet."""
 
-import multiprocessing
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Final
@@ -19,13 +18,12 @@ from tests.egress import network
 from tests.egress.network import DEVICE, GATEWAY, OTHER, UPSTREAM, Network
 
 _PORT: Final = 53
-_SERVED: Final = 443
 _TOGETHER: Final = 64  # questions outstanding at full load
 _WAIT: Final = 0.9  # seconds: a first packet that is lost comes again after one
 _GOAL: Final = 0.001  # seconds that an answer may take longer
 _MS: Final = 1000
 _QUESTION: Final = struct.Struct("!HHHHHH")
-_RULES: Final = f"""table inet blocker {{
+RULES: Final = f"""table inet blocker {{
     set gate_4 {{ type ipv4_addr . ipv4_addr; flags timeout; size 1048576; }}
     set gate_6 {{ type ipv6_addr . ipv6_addr; flags timeout; size 1048576; }}
     chain forward {{
@@ -33,6 +31,7 @@ _RULES: Final = f"""table inet blocker {{
         ct state established,related accept
         ip saddr != {DEVICE} accept
         ip saddr . ip daddr @gate_4 accept
+        ip6 saddr . ip6 daddr @gate_6 accept
         meta l4proto tcp reject with tcp reset
         reject with icmpx admin-prohibited
     }}
@@ -44,8 +43,8 @@ def bench(lab: Lab) -> list[Row]:
     """Return rows for resolutions each followed by a connection, for what an answer waits, and for full load."""
     count = 2000 if lab.quick else 10_000
     say(f"gate: {count} resolutions, each followed at once by a connection")
-    with network.connected() as net, _internet(net):
-        net.gateway.nft(_RULES)
+    with network.connected() as net, network.answering(net):
+        net.gateway.nft(RULES)
         server = _start(lab, net)
         with ExitStack() as stack:
             gated, free = (stack.enter_context(_client(net, address)) for address in (DEVICE, OTHER))
@@ -142,7 +141,7 @@ def _connects(net: Network, address: str) -> bool:
     with network.bound(net.device, socket.SOCK_STREAM, DEVICE) as sock:
         sock.settimeout(_WAIT)
         try:
-            sock.connect((address, _SERVED))
+            sock.connect((address, network.SERVED))
         except OSError:
             return False
     return True
@@ -186,46 +185,3 @@ def _flood(client: Client, count: int) -> float:
     for _ in range(_TOGETHER):
         client.hear()
     return count / took
-
-
-@contextmanager
-def _internet(net: Network) -> Iterator[None]:
-    """Answer every question with an address of its own, and every connection."""
-    asked = network.bound(net.internet, socket.SOCK_DGRAM, UPSTREAM, 53)
-    served = network.bound(net.internet, socket.SOCK_STREAM, "0.0.0.0", _SERVED)
-    served.listen(1024)
-    context = multiprocessing.get_context("fork")
-    running = [_run(context, _resolve, asked), _run(context, _serve, served)]
-    try:
-        yield
-    finally:
-        for each in running:
-            each.kill()
-            each.join()
-        asked.close()
-        served.close()
-
-
-def _run(
-    context: multiprocessing.context.ForkContext, work: Callable[[socket.socket], None], sock: socket.socket
-) -> multiprocessing.process.BaseProcess:
-    process = context.Process(target=work, args=(sock,), daemon=True)
-    process.start()
-    return process
-
-
-def _resolve(sock: socket.socket) -> None:
-    number = 0
-    while True:
-        query, peer = sock.recvfrom(4096)
-        end = query.index(b"\0", 12) + 5
-        number += 1
-        address = (0x0B000000 + number).to_bytes(4)  # 11.0.0.0/8
-        head = query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0"
-        sock.sendto(head + query[12:end] + b"\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4" + address, peer)
-
-
-def _serve(sock: socket.socket) -> None:
-    while True:
-        connection, _ = sock.accept()
-        connection.close()

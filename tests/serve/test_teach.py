@@ -3,13 +3,14 @@
 import asyncio
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
 from blocker import names
 from blocker.egress import talk
 from blocker.egress.talk import Answer, Banned, LookedUp, Met
-from blocker.policy import Policy, Treatment
+from blocker.policy import Policy, Scope, Treatment, Waiver
 from blocker.serve.teach import Teacher
 from blocker.sinks.region import Region
 from tests.oracle import ask, response, said
@@ -122,6 +123,16 @@ def test_a_name_that_is_only_monitored_is_told_with_what_it_has(played):
     async def play(rig):
         rig.ask("www.tiktok.com", "www.tiktok.com 60 A 192.0.2.1", MONITORING)
         assert [each.name for each in (await rig.heard()).answers] == [BANNED]
+
+    played(play)
+
+
+def test_whoever_has_an_exception_connects_to_what_it_was_told(played):
+    async def play(rig):
+        lifted = Waiver("e-1", scope=Scope.SUFFIX, name=BANNED)
+        rig.ask("www.tiktok.com", "www.tiktok.com 60 A 192.0.2.1", replace(STAFF, waivers=(lifted,)))
+        (told,) = (await rig.heard()).answers
+        assert (told.name, told.excepted) == (BANNED, True)
 
     played(play)
 
