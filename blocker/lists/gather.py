@@ -149,6 +149,15 @@ def required(lists: Lists) -> MustResolve:
     return must_resolve.read(found, lists.overrides)
 
 
+def shared_parents(lists: Lists) -> tuple[Name, ...]:
+    """Return the parents that strangers share under `lists`, without reading the lists themselves. Raises ListError."""
+    problems: list[str] = []
+    found = [path for path, _ in _paths(lists, (), problems) if path.name == SHARED]
+    if problems:
+        raise ListError(problems)
+    return tuple(name for path in found for name in read_shared(path))
+
+
 def read_shared(path: Path) -> tuple[Name, ...]:
     """Return the shared parents in the file at `path`. Raises ListError."""
     document = marked.read(path)

@@ -14,13 +14,19 @@ from typing import Final
 import setproctitle
 
 from blocker import config as configuration
+from blocker.bundle import current as bundles
 from blocker.config import Config
 from blocker.egress.cutter import Cutter
 from blocker.egress.gatekeeper import Gatekeeper
+from blocker.egress.known import Known
+from blocker.egress.learner import Learner
 from blocker.egress.netlink import Netlink
 from blocker.egress.rtnetlink import Rtnetlink
+from blocker.errors import BlockerError
+from blocker.lists import gather
 from blocker.serve import priority
 from blocker.serve.excepted import Standing
+from blocker.serve.generation import Generation
 from blocker.serve.link import Link
 from blocker.serve.rules import Rules
 from blocker.sinks import companions, oplog
@@ -53,9 +59,13 @@ class Egress:
         """Talk with the supervisor over `link`, and show signs of life in `region`."""
         self._config = config
         self._link = link
-        self._gate = Gatekeeper(asked, Netlink(), Rtnetlink(), config.egress.gating, region)
+        folder = configuration.state_dir(config)
+        self._gate = Gatekeeper(
+            asked, Netlink(), Rtnetlink(), config.egress.gating, region, lambda said: self._learner.hear(said)
+        )
+        self._learner = Learner(Netlink(), self._gate.look_up, folder)
         self._region = region
-        self._rules = Rules(configuration.state_dir(config), self._gate.adopt)
+        self._rules = Rules(folder, self._made)
 
     def serve(self) -> int:
         """Serve until the supervisor says stop, or is gone; the rules stay."""
@@ -63,6 +73,7 @@ class Egress:
         priority.be_prompt()  # answers wait for us
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         self._gate.start()
+        self._learner.start()
         self._rules.start()
         self._link.inquire()
         for event in self._link.events():
@@ -70,8 +81,23 @@ class Egress:
                 break
             if event["event"] == "generation":
                 self._rules.adopt(Standing.of(event["standing"]))
+        self._learner.stop()
         self._gate.stop()
         return 0
+
+    def _made(self, generation: Generation) -> None:
+        """Go on with rules and sets that were just made: those who fill the sets look at them anew."""
+        config = generation.config
+        self._gate.adopt(config.egress.gating)
+        known: Known | None = None
+        if config.egress.learned:
+            try:
+                lists = bundles.in_force(config).lists
+                needed = [each.name for each in gather.required(lists).needed.values()]
+                known = Known(config, generation.index, generation.servers, needed, gather.shared_parents(lists))
+            except BlockerError as error:
+                oplog.get("egress").error("nothing is learned until the next reload", why=str(error))
+        self._learner.adopt(known, config.egress.learning)
 
     def _beat(self) -> None:
         stop = threading.Event()

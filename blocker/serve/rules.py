@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from blocker.config import Gating
 from blocker.egress import apply, status
 from blocker.egress.planned import planned
 from blocker.egress.ruleset import Ruleset
@@ -27,7 +26,7 @@ _LOOK: Final = 2.0  # seconds between looks at the counters
 class Rules:
     """The rules in the kernel."""
 
-    def __init__(self, state: Path, replaced: Callable[[Gating], None]) -> None:
+    def __init__(self, state: Path, replaced: Callable[[Generation], None]) -> None:
         """Keep the status in the `state` folder; `replaced` is called whenever the sets may be new ones."""
         self._state = state
         self._replaced = replaced
@@ -36,7 +35,6 @@ class Rules:
         self._generation: Generation | None = None
         self._news = threading.Event()
         self._wanted: Ruleset | None = None
-        self._gating = Gating()
         self._status = replace(status.read(state), digest="", problem="")
 
     def start(self) -> None:
@@ -80,14 +78,13 @@ class Rules:
             if apply.remove():
                 self._log.warning("egress.enabled is false now; the rules are removed")
             return
-        self._gating = generation.config.egress.gating
         self._wanted = planned(generation.config, generation.clients, generation.index, generation.servers)
-        self._apply(self._wanted)
+        self._apply(self._wanted, generation)
 
-    def _apply(self, wanted: Ruleset) -> None:
+    def _apply(self, wanted: Ruleset, generation: Generation) -> None:
         began = time.monotonic()
         apply.apply(wanted)
-        self._replaced(self._gating)
+        self._replaced(generation)
         self._status = replace(
             self._status,
             digest=wanted.digest,
@@ -102,11 +99,12 @@ class Rules:
     def _look(self) -> None:
         """Read the counters; put the rules back if they are not ours any more."""
         assert self._wanted is not None
+        assert self._generation is not None
         held = apply.table()
         if held is None or held.digest != self._wanted.digest:
             if not self._status.problem:
                 self._log.error("the rules were removed or replaced by somebody else; putting them back")
                 self._status = replace(self._status, failures=self._status.failures + 1)
-            self._apply(self._wanted)
+            self._apply(self._wanted, self._generation)
             return
         self._status = replace(self._status, packets=held.counters, problem="")

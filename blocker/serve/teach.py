@@ -25,7 +25,7 @@ from blocker.wire.response import Response
 _HEAD: Final = b"\0\0\1\0\0\1\0\0\0\0\0\0"  # recursion desired, one question
 _GATHER: Final = 0.02  # seconds between two messages of what was met
 _MOST: Final = 200  # answers in one message; what is met beyond that meanwhile is dropped
-_PATIENCE: Final = 0.2  # seconds beyond an upstream's deadline
+_LOOK: Final = 0.1  # seconds between looks at the cache for what upstream was asked
 
 
 class Teacher:
@@ -91,7 +91,7 @@ class Teacher:
             self._answer(query)
             return
         self._refresh(query, now)
-        self._loop.call_later(self._deadline + _PATIENCE, self._answer, query)
+        self._loop.call_later(_LOOK, self._look, query, now + self._deadline + _LOOK)
 
     def heard_all(self) -> None:
         """Nothing was kept for this moment."""
@@ -110,6 +110,15 @@ class Teacher:
             self._channel.send(talk.met(message))
         if banned:
             self._channel.send(talk.banned(banned))
+
+    def _look(self, query: Query, until: float) -> None:
+        """Answer if upstream has, or at last."""
+        now = time.monotonic()
+        entry = self._cache.get(query.key, int(now))
+        if now >= until or (entry is not None and now < entry.expires):
+            self._answer(query)
+        else:
+            self._loop.call_later(_LOOK, self._look, query, until)
 
     def _answer(self, query: Query) -> None:
         now = int(time.monotonic())

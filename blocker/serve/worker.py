@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import setproctitle
 
 from blocker.cache import Cache
+from blocker.config import Config
 from blocker.errors import BlockerError
 from blocker.events import ATTEMPT, QUERY
 from blocker.fast import Fast
@@ -94,7 +95,8 @@ class Worker:
             self._held = Held(
                 loop, sockets.gate, config.egress.gating, self._line, self._fast, region, self._send, self._flush
             )
-            self._teacher = Teacher(loop, sockets.gate, region, self._cache, self._refresh, config.upstream.deadline)
+        self._gate = sockets.gate
+        self._teach(config)
         self._listener = Listener(loop, config.limits, region, self._asked, descriptors() // 2)
         self._stopping = asyncio.Event()
 
@@ -144,10 +146,10 @@ class Worker:
 
     def _settled(self, exchange: Exchange) -> None:
         """Send the answer of an exchange, unless it must wait for the gate."""
-        if self._held is not None and self._teacher is not None:  # there is an egress half
+        if self._teacher is not None:
             self._teacher.meet(exchange)
-            if exchange.told and not self._held.passes(exchange):
-                return
+        if exchange.told and self._held is not None and not self._held.passes(exchange):
+            return
         self._send(exchange)
 
     def _send(self, exchange: Exchange) -> None:
@@ -164,6 +166,17 @@ class Worker:
             if replies:
                 drain.send(replies)
                 replies.clear()
+
+    def _teach(self, config: Config) -> None:
+        """Tell the egress process what names have, as long as it learns."""
+        wanted = self._gate is not None and config.egress.enabled and config.egress.learned
+        if self._teacher is not None and not wanted:
+            self._teacher.close()
+            self._teacher = None
+        elif self._teacher is None and wanted and self._gate is not None:
+            self._teacher = Teacher(
+                self._loop, self._gate, self._region, self._cache, self._refresh, config.upstream.deadline
+            )
 
     def _refresh(self, query: Query, now: float) -> None:
         """Ask upstream for the cache's sake; whoever wants the answer finds it there."""
@@ -228,6 +241,7 @@ class Worker:
         self._listener.limits = generation.config.limits
         if self._held is not None:
             self._held.config = generation.config.egress.gating
+        self._teach(generation.config)
         self._region.words[Word.GENERATION] = generation.number
         self.adopted(told)
 

@@ -31,6 +31,7 @@ from blocker.sinks import (
     exceptions,
     feeds,
     gate,
+    learned,
     rollouts,
     selftest,
     sinkhole,
@@ -128,6 +129,7 @@ class Collector:
             yield from zones.collect(facts.zones, self._wall())
             yield from selftest.collect(facts.selftest)
             yield from egress.collect(facts.egress)
+            yield from learned.collect(facts.egress)
             yield from candidates.collect(facts.candidates, facts.apps)
             yield from _bundle(facts)
             seen = outcomes((*self._regions, *self._beside.values()))

@@ -12,7 +12,6 @@ import dns.query
 import dns.rcode
 import pytest
 
-from tests.bench.gate import RULES
 from tests.e2e.daemon import Daemon, eventually
 from tests.egress import network
 from tests.egress.network import DEVICE, DEVICE_6, GATEWAY, GATEWAY_6, OTHER, UPSTREAM
@@ -30,13 +29,13 @@ class Life:
     def __init__(self, net, folder):
         self.net = net
         self.folder = folder
-        net.gateway.nft(RULES)
         self.start()
 
     def start(self):
         self.daemon = self.net.gateway.run(
             lambda: Daemon(self.folder, [UPSTREAM], CONFIG, hosts=(GATEWAY, GATEWAY_6), port=53)
         )
+        eventually(lambda: not self.connects("11.200.0.1"))  # the rules are there
         eventually(lambda: self.ask("ready.example").rcode() == dns.rcode.NOERROR)
 
     def ask(self, name, qtype="A", *, source=DEVICE, over=dns.query.udp):
