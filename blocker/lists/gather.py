@@ -24,6 +24,7 @@ from blocker.names import Name
 
 BUILT_IN: Final = Path(__file__).parents[1] / "domain_lists"
 SHARED: Final = "shared.yaml"  # not an app: parents that many strangers share
+_MEANT: Final = {".yml": ".yaml", **{suffix: suffix for suffix in (".yaml", *formats.SUFFIXES)}}  # in small letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +215,13 @@ def _paths(lists: Lists, extra: Iterable[Path], problems: list[str]) -> Iterator
             continue
         for each in inside:
             if each.suffix in (".yaml", *formats.SUFFIXES):
-                yield each, built_in
-            elif each.suffix == ".yml":  # a list that nobody notices is not loaded would be worse
-                problems.append(f"{each}: is not read, because lists end with .yaml. Rename or remove the file.")
+                if each.exists() and not (each.is_file() or each.is_dir()):  # a pipe would keep its reader for ever
+                    problems.append(f"{each}: is no regular file. Remove it.")
+                else:
+                    yield each, built_in
+            elif (meant := _MEANT.get(each.suffix.lower())) is not None:
+                # A list that nobody notices is not loaded would be worse.
+                problems.append(f"{each}: is not read, because lists end with {meant}. Rename or remove the file.")
 
 
 def _apps(

@@ -1,5 +1,7 @@
 """Which files make up the lists, in which order, and how files for one app come together."""
 
+import os
+
 import pytest
 
 from blocker import names
@@ -57,6 +59,8 @@ def test_disabled_apps_are_known_but_not_loaded(tmp_path):
     ("files", "problem"),
     [
         ({"a.yml": GAMES}, "a.yml: is not read, because lists end with .yaml"),
+        ({"a.YAML": GAMES}, "a.YAML: is not read, because lists end with .yaml"),
+        ({"a.Txt": "a.example"}, "a.Txt: is not read, because lists end with .txt"),
         ({"a.yaml": GAMES, "b.yaml": GAMES}, "b.yaml:4: switch 'chat' is already declared for app 'games'"),
         ({"a.txt": "a b"}, "a.txt:1: 'a b' is not a domain name"),
         ({"shared.yaml": "shared: [{value: a b, why: x}]"}, "shared.yaml:1: 'a b' is not a domain name"),
@@ -68,6 +72,15 @@ def test_refused(tmp_path, files, problem):
     with pytest.raises(ListError) as refused:
         gather.gather(lists(tmp_path))
     assert [said.startswith(f"{tmp_path}/{problem}") for said in refused.value.problems] == [True]
+
+
+@pytest.mark.parametrize("name", ["pipe.txt", "pipe.yaml"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ListError, match=f"{name}: is no regular file"):
+        gather.gather(lists(tmp_path))
+    with pytest.raises(ListError, match=f"{name}: is no regular file"):
+        gather.fingerprint(lists(tmp_path))
 
 
 def test_all_files_are_told_about_at_once(tmp_path):
