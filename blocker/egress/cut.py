@@ -12,7 +12,9 @@ from blocker.egress import framing, sets
 from blocker.egress.elements import Element, Put, concatenated
 from blocker.egress.framing import attribute
 
-SECONDS: Final = 60  # a connection stays cut; whoever tries again is found out again
+_SECONDS: Final = {6: 10, 17: 60}
+"""How long the device cannot use that port of that address. Over TCP the connection is reset by its next packet, and others
+to the same address, which many may share, should not wait for long. Over UDP nothing ends; clients fall back to TCP."""
 _FORM: Final = struct.Struct("!BHH")  # protocol, ports of source and destination; the addresses follow
 _PROTOCOLS: Final = {"tcp": 6, "udp": 17}
 _DELETE: Final = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
@@ -61,7 +63,7 @@ def decode(octets: bytes) -> Cut | None:
 def change(cut: Cut) -> Put:
     """Return what makes the rules refuse `cut`."""
     key = concatenated(cut.client, cut.destination, bytes((cut.protocol,)), cut.port.to_bytes(2))
-    return Put(sets.sized(sets.CUT, _VERSIONS[len(cut.client)]), [Element(key, SECONDS * 1000)])
+    return Put(sets.sized(sets.CUT, _VERSIONS[len(cut.client)]), [Element(key, _SECONDS[cut.protocol] * 1000)])
 
 
 def forget(cut: Cut, sequence: int) -> bytes:

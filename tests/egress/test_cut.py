@@ -27,7 +27,7 @@ def test_what_is_no_message(octets):
 def test_the_element_that_the_rules_refuse(which, name, key):
     change = cut.change(which)
     assert (change.set, change.elements[0].key.hex()) == (name, key.replace(" ", ""))
-    assert change.elements[0].left == 60_000
+    assert change.elements[0].left == {6: 10_000, 17: 60_000}[which.protocol]
 
 
 def test_the_request_to_forget_a_connection_is_of_the_length_that_it_says():
