@@ -132,7 +132,7 @@ WITHOUT_TEST = {
     **dict.fromkeys(
         (
             "serve/commands", "serve/httpd", "serve/link", "serve/preparer", "serve/reloads", "serve/sinkhole",
-            "serve/slot", "serve/threaded", "serve/visitor", "upstream/ports", "upstream/resolver", "upstream/stream",
+            "serve/slot", "serve/visitor", "upstream/ports", "upstream/resolver", "upstream/stream",
         ),
         "tests/e2e",  # real processes
     ),

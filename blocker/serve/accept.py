@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Final
 
 _AT_ONCE: Final = 64  # connections per wake-up, so that others get their turn
-_EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""Errors of accept() that say nothing of the connection: the system has no room, and will have none at once."""
+
 _PAUSE: Final = 1.0  # seconds until accepting is tried again where the system had no room
 
 Welcome = Callable[[], asyncio.Protocol]
@@ -55,7 +57,7 @@ class Acceptor:
             except BlockingIOError:
                 return
             except OSError as error:  # most often of the connection, which is gone (accept(2))
-                if error.errno in _EXHAUSTED:
+                if error.errno in EXHAUSTED:
                     self._refused()
                     self._loop.remove_reader(listening.fileno())
                     self._loop.call_later(_PAUSE, self._resume, listening, welcome)

@@ -4,14 +4,13 @@ import contextlib
 import json
 import platform
 import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from socketserver import BaseRequestHandler
 from typing import Any, Final
 
 import blocker
-from blocker.serve.threaded import ThreadedServer
+from blocker.serve.threaded import ThreadedServer, hear
 from blocker.sinks import upstreams, workers
 from blocker.sinks.facts import Facts
 from blocker.sinks.region import Region, UpstreamWord
@@ -46,28 +45,14 @@ class _Handler(BaseRequestHandler):
 
     def handle(self) -> None:
         """Answer one request."""
-        line = self._read()
-        if line is None:
+        request = hear(self.request, lambda said: b"\n" in said or len(said) > _LONGEST, 2 * _LONGEST, _READ)
+        self.server.heard(self.request)
+        if not request:
             return
-        answer = answered(line, self.server.commands)
+        answer = answered(request, self.server.commands)
         self.request.settimeout(_READ)
         with contextlib.suppress(OSError):
             self.request.sendall(_line(answer))
-
-    def _read(self) -> bytes | None:
-        """Return what came before the line's end, or before the peer, the size or the time had one; None: nothing."""
-        deadline = time.monotonic() + _READ
-        found = b""
-        while b"\n" not in found and len(found) <= _LONGEST:
-            self.request.settimeout(max(0.001, deadline - time.monotonic()))
-            try:
-                data = self.request.recv(_LONGEST)
-            except OSError:
-                break
-            if not data:
-                break
-            found += data
-        return found or None
 
 
 def answered(request: bytes, commands: Commands) -> Answer:

@@ -1,25 +1,33 @@
 """/metrics, /healthz and /readyz over HTTP, for Prometheus, load balancers and orchestrators. Read-only."""
 
+import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from email.utils import formatdate
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
+from socketserver import BaseRequestHandler
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from blocker.serve.threaded import ThreadedServer
+from blocker.egress.hello import http
+from blocker.egress.hello.seen import LIMIT, MORE, Request, Unread
+from blocker.serve.threaded import ThreadedServer, hear
 from blocker.sinks import companions, oplog, workers
 from blocker.sinks.metrics import Collector
 from blocker.sinks.region import Region
 
 _CONNECTIONS: Final = 16
+_PATIENCE: Final = 5.0  # seconds a peer may take for its request, and again for its answer
 _LIFETIME: Final = 15.0  # seconds a connection lasts at the most: one request and its answer
+_USUAL: Final = 4096  # octets of a request that nothing more is expected behind
+_LATE: Final = 1 << 17  # octets of a longer one that are still taken, and seconds
+_LINGER: Final = 1.0
 _TEXT: Final = "text/plain; charset=utf-8"
 _BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -43,18 +51,20 @@ def pages(
     clock: Callable[[], int] = time.monotonic_ns,
 ) -> Pages:
     """Return all there is to see; `beside` are the regions of companions, `clock` tells monotonic nanoseconds."""
+    making = threading.Lock()  # one at a time: many who ask at once must not keep the logs' thread from its turn
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
     return {
-        "/metrics": partial(_metrics, registry),
+        "/metrics": lambda accept: _metrics(registry, making, accept),
         "/healthz": lambda _accept: Page(HTTPStatus.OK, _TEXT, b"ok\n"),
         "/readyz": lambda _accept: _readiness(regions, beside, clock()),
     }
 
 
-def _metrics(registry: CollectorRegistry, accept: str) -> Page:
+def _metrics(registry: CollectorRegistry, making: threading.Lock, accept: str) -> Page:
     encode, content_type = choose_encoder(accept)
-    return Page(HTTPStatus.OK, content_type, encode(registry))
+    with making:
+        return Page(HTTPStatus.OK, content_type, encode(registry))
 
 
 def _readiness(regions: Sequence[Region], beside: Mapping[str, Region], now: int) -> Page:
@@ -76,52 +86,54 @@ class Httpd(ThreadedServer):
         self.pages = shown
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(BaseRequestHandler):
     server: Httpd
-    timeout = 5.0  # seconds to wait for a peer
-    protocol_version = "HTTP/1.1"
-    error_content_type = _TEXT
-    error_message_format = "%(code)d %(message)s\n"
+    request: socket.socket
 
-    def do_GET(self) -> None:
-        """Answer with a page."""
-        self._answer(self._page())
+    def handle(self) -> None:
+        """Answer one request; nobody keeps one of the few connections for more."""
+        said = hear(self.request, lambda octets: http.read(octets) is not MORE, LIMIT, _PATIENCE)
+        self.server.heard(self.request)
+        if not said:
+            return
+        request = http.read(said)
+        page = self._page(request, http.field(said, b"accept"))
+        with_body = not (isinstance(request, Request) and request.method == b"HEAD")
+        self.request.settimeout(_PATIENCE)
+        with contextlib.suppress(OSError):
+            self.request.sendall(_head(page) + (page.body if with_body else b""))
+            if len(said) > _USUAL:  # more may be under way: closing now would take back what was said (RFC 9112 §9.6)
+                self.request.shutdown(socket.SHUT_WR)
+                hear(self.request, lambda _: False, _LATE, _LINGER)
 
-    def do_HEAD(self) -> None:
-        """Answer with a page's head."""
-        self._answer(self._page(), with_body=False)
-
-    def _refuse(self) -> None:
-        page = Page(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"405 only GET and HEAD\n")
-        self._answer(page, headers={"Allow": "GET, HEAD"})
-
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_CONNECT = _refuse  # noqa: N815 http.server's names
-
-    def _page(self) -> Page:
-        make = self.server.pages.get(self.path.partition("?")[0])
+    def _page(self, request: Request | Unread, accept: str) -> Page:
+        if isinstance(request, Unread):
+            return Page(HTTPStatus.BAD_REQUEST, _TEXT, b"400 this is no request\n")
+        if request.method not in (b"GET", b"HEAD"):
+            return Page(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"405 only GET and HEAD\n")
+        path = request.path.partition(b"?")[0].decode("latin-1")
+        make = self.server.pages.get(path)
         if make is None:
             return Page(HTTPStatus.NOT_FOUND, _TEXT, b"404 try /metrics, /healthz or /readyz\n")
         try:
-            return make(self.headers.get("Accept", ""))
+            return make(accept)
         except Exception as error:  # noqa: BLE001 a monitor must hear of a bug, not only see a connection break
-            oplog.get("control").error("a page could not be made", path=self.path, exc_info=error)
+            oplog.get("control").error("a page could not be made", path=path, exc_info=error)
             return Page(HTTPStatus.INTERNAL_SERVER_ERROR, _TEXT, b"500 see the log\n")
 
-    def _answer(self, page: Page, *, with_body: bool = True, headers: Mapping[str, str] | None = None) -> None:
-        self.close_connection = True  # one request per connection: nobody keeps one of the few for himself
-        self.send_response(page.status)
-        self.send_header("Content-Type", page.content_type)
-        self.send_header("Content-Length", str(len(page.body)))
-        self.send_header("Connection", "close")
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if with_body:
-            self.wfile.write(page.body)
 
-    def version_string(self) -> str:
-        """Name the product, but no version: that is for those who may see /metrics."""
-        return "blocker"
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Stay silent: monitors ask every few seconds."""
+def _head(page: Page) -> bytes:
+    """Return what comes before a page's body; nothing in it is a stranger's."""
+    lines = [
+        f"HTTP/1.1 {page.status.value} {page.status.phrase}",
+        "Server: blocker",  # and no version: that is for those who may see /metrics
+        f"Date: {formatdate(usegmt=True)}",
+        f"Content-Type: {page.content_type}",
+        f"Content-Length: {len(page.body)}",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "Connection: close",
+    ]
+    if page.status is HTTPStatus.METHOD_NOT_ALLOWED:
+        lines.append("Allow: GET, HEAD")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -228,6 +228,7 @@ class _Stream(BaseRequestHandler):
         """Answer the queries of one connection, one after the other."""
         source = _address(self.client_address[0])
         while packet := self._read():
+            self.server.heard(self.request)
             with closing(self.server.zones.primary.over_tcp(packet, source)) as messages:
                 self.request.settimeout(_STALLED)
                 for message in messages:

@@ -4,17 +4,14 @@ The same readers as in the capture (egress/hello) find the name, so that a host 
 further requests are nobody's business: a connection ends with the answer to its first words.
 """
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from blocker.egress.hello import first, tls
+from blocker.egress.hello import first, http, tls
 from blocker.egress.hello.seen import LIMIT, MORE, Hello, Record, Request
 
 _MAX_PIECES: Final = 64  # segments before a whole greeting; each is a look at all of it. Browsers need one to four
-_FIELD: Final = re.compile(rb"\r?\n(accept|accept-language):[ \t]*([^\r\n]{0,1000})", re.IGNORECASE)
-_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 
 
 class Kind(StrEnum):
@@ -69,7 +66,8 @@ class Greeting:
         self._pieces += 1
         found = first.read(self._octets)
         if isinstance(found, Request):
-            return _request(found, self._octets)
+            accept, language = (http.field(self._octets, name) for name in (b"accept", b"accept-language"))
+            return Visit(Kind.HTTP, found, accept, language)
         if isinstance(found, Hello):
             return Visit(Kind.TLS, found)
         if isinstance(found, Record):
@@ -77,11 +75,3 @@ class Greeting:
         if found is MORE and len(self._octets) < LIMIT and self._pieces < _MAX_PIECES:
             return None
         return Visit(Kind.OTHER)
-
-
-def _request(request: Request, octets: bytes) -> Visit:
-    end = _HEAD.search(octets.lstrip(b"\r\n"))
-    head = octets.lstrip(b"\r\n")[: end.start()] if end else octets
-    fields = {name.lower(): value.decode("latin-1") for name, value in _FIELD.findall(head)}
-    accept, language = fields.get(b"accept", ""), fields.get(b"accept-language", "")
-    return Visit(Kind.HTTP, request, accept, language)

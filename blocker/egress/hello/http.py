@@ -45,6 +45,16 @@ def read(stream: bytes) -> Request | Unread:
     return Request(line[1], path, _authority(named) if named is not None else None, upgrade)
 
 
+def field(stream: bytes, name: bytes) -> str:
+    """Return the first 1000 characters of the field `name` in the head that `stream` begins with; empty without one."""
+    data = stream[:_LIMIT].lstrip(b"\r\n")
+    end = _END.search(data)
+    found = re.search(
+        rb"\n" + re.escape(name) + rb":[ \t]*([^\r\n]{0,1000})", data[: end.end() if end else _LIMIT], re.I
+    )
+    return found[1].decode("latin-1") if found else ""
+
+
 def _authority(text: bytes) -> bytes | None:
     """Return the name in `text`, its user and its port left out."""
     name, _, port = text.strip().rpartition(b"@")[2].partition(b":")

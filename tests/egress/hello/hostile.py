@@ -54,6 +54,7 @@ def check_stream(data):
         assert isinstance(found, VALUES), (read, found)
         if len(data) < LIMIT and read is not dns.read and read(data[: len(data) // 2]) is OTHER:
             assert found is OTHER, read
+    assert len(http.field(data, b"accept")) <= 1000
     assert isinstance(quic.Initials().feed(data), (Hello, Unread))
     assert quic.is_initial(data) in (True, False)
 

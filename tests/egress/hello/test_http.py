@@ -37,6 +37,20 @@ def test_requests_without_a_name(head):
     assert http.read(head).host is None
 
 
+@pytest.mark.parametrize(
+    ("head", "accept"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\nACCEPT:  text/html \r\nAccept-Language: fr\r\n\r\n", "text/html "),
+        (b"\r\n\r\nGET / HTTP/1.1\nAccept: a\nAccept: b\n\n", "a"),
+        (b"GET / HTTP/1.1\r\nX-Accept: a\r\n\r\nAccept: b\r\n\r\n", ""),  # behind the head is a body
+        (b"GET / HTTP/1.1\r\nAccept: " + b"a" * 2000 + b"\r\n\r\n", "a" * 1000),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\nAccept: b\r\n\r\n", ""),
+    ],
+)
+def test_a_field(head, accept):
+    assert http.field(head, b"accept") == accept
+
+
 def test_the_upgrade_is_read():
     assert http.read(messages.MMTLS_REQUEST).upgrade == b"mmtls"
 
