@@ -4,8 +4,11 @@ The list is `candidates-APP.yaml` in a folder of lists. It is read as the server
 it takes it whole; what stood there before can be put back.
 """
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +41,23 @@ class Decision:
         for what, text in (("--by", self.by), ("--reason", self.reason)):
             if not text.strip() or not text.isprintable() or len(text) > 200:
                 raise CandidateError(f"{what}: write up to 200 characters on one line; it is kept as provenance.")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let nobody else accept into `folder` meanwhile: of two who add a line each would take the other's away.
+
+    Raises CandidateError.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def file_in(folder: Path, app: str) -> Path:

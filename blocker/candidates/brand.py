@@ -75,5 +75,6 @@ class Brands:
                     continue
                 weight = (OWN if at == left else BELOW)[kind]
                 if weight > (best[app].weight if app in best else 0.0):
-                    best[app] = Match(app, weight, f"{text}: {_SAID[kind].format(word=word)}")
+                    shown = names.to_text(bytes((len(label),)) + label + names.ROOT)  # it goes to a terminal
+                    best[app] = Match(app, weight, f"{shown}: {_SAID[kind].format(word=word)}")
         return tuple(best.values())

@@ -130,11 +130,13 @@ def accept(name: str, app: str | None, by: str, reason: str, exact: bool, to: Pa
     finding = candidate.finding
     target = to or accepting.file_in(_folder(found), finding.app)
     decision = Decision(by, reason, time.time())
-    before = accepting.add(target, finding.app, finding.name, Scope.EXACT if exact else Scope.SUFFIX, decision, finding)
-    reply = None if to is not None else _reload(found)
-    if reply is not None and not reply["ok"]:
-        accepting.write(target, before)  # what the server refuses would refuse every later reload too
-        control.finish(reply, "not accepted: the running blocker refuses it", as_json=False)
+    with accepting.alone(target.parent):
+        scope = Scope.EXACT if exact else Scope.SUFFIX
+        before = accepting.add(target, finding.app, finding.name, scope, decision, finding)
+        reply = None if to is not None else _reload(found)
+        if reply is not None and not reply["ok"]:
+            accepting.write(target, before)  # what the server refuses would refuse every later reload too
+            control.finish(reply, "not accepted: the running blocker refuses it", as_json=False)
     store.decide(finding.name, finding.app, State.ACCEPTED, by, reason, decision.when)
     force = (
         "in force" if reply is not None else "in force when it is loaded" if to else "in force when the blocker runs"

@@ -32,7 +32,9 @@ from blocker.sinks.region import Region
 
 _PAUSE: Final = 0.1  # seconds between looks at the journals
 _BATCH: Final = 8192  # records per look and journal
-_TELL: Final = 5.0  # seconds between two writings of what was found
+_TELL: Final = 5.0  # seconds between two looks at what was found
+_REST: Final = 30.0  # seconds after which that we look is written down though nothing was found
+_SAID: Final = 10  # findings that one look logs: whoever asks for names must not fill the log
 _FADE: Final = 86400.0  # seconds after which what was counted counts half
 _SAY_EVERY: Final = 600.0  # seconds between two words on the same trouble
 
@@ -59,6 +61,7 @@ class Relatives:
         self._wanted: Candidates | None = None
         self._newest: Standing | None = None  # whose lists count; None: they are known
         self._missed = 0
+        self._told = float("-inf")  # unix time of the last writing
         self._say_at = 0.0  # monotonic seconds
         self._ending = threading.Event()
 
@@ -136,15 +139,21 @@ class Relatives:
         if self._search is None:
             return
         self._search.memory.settle(now)
+        found = list(self._search.findings())
+        if not found and 0 <= now - self._told < _REST:
+            return  # nothing worth a disk's time
         missed, self._missed = self._missed, 0
         try:
-            new = self._store.put(list(self._search.findings()), now, missed)
+            new = self._store.put(found, now, missed)
         except CandidateError as error:
             self._complain("candidates cannot be kept", error)
             if error.damaged:
                 self._log.error("what was kept is damaged; beginning anew", moved_to=str(self._store.set_aside()))
             return
-        for finding in new:
+        self._told = now
+        if len(new) > _SAID:
+            self._log.info("more candidates", found=len(new), shown=_SAID)
+        for finding in new[:_SAID]:
             kinds = ", ".join(sorted(finding.kinds))
             self._log.info("candidate", name=finding.name, app=finding.app, weight=finding.score, evidence=kinds)
 

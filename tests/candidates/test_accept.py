@@ -1,5 +1,8 @@
 """An accepted name becomes a line of a list, with its provenance; what must not be blocked is refused."""
 
+import fcntl
+import os
+
 import pytest
 
 from blocker.candidates import accept
@@ -62,6 +65,17 @@ def test_a_list_that_cannot_take_it_stays_as_it_is(tmp_path, there, error, why):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(CandidateError, match="cannot be written"):
         add(tmp_path / "nowhere" / "l.yaml")
+
+
+def test_one_after_the_other(tmp_path):
+    with accept.alone(tmp_path), (tmp_path / "x").open("w"):
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)
+    with pytest.raises(CandidateError, match="cannot be written"), accept.alone(tmp_path / "nowhere"):
+        pass
 
 
 @pytest.mark.parametrize(("name", "error", "why"), [

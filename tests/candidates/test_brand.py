@@ -40,6 +40,11 @@ def test_what_it_says():
     assert match.says == "tiktokenizer: it only begins with 'tiktok', as bystanders' names do"
 
 
+def test_what_it_says_is_safe_on_a_terminal():
+    (match,) = BRANDS.find(b"\x0d\x1b[31m-tiktok-\0\7example\0", b"\x0d\x1b[31m-tiktok-\0\7example\0")
+    assert match.says.startswith("\\027[31m-tiktok-")
+
+
 def test_no_words_match_nothing():
     assert not Brands({}).suspects(names.from_text("tiktok.com"))
 

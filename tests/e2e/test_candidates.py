@@ -52,7 +52,7 @@ def test_one_that_was_dismissed_stays_so_when_the_process_is_killed(daemon):
     os.kill(former, signal.SIGKILL)
     eventually(lambda: daemon.children().get("candidates", former) != former)
     looked = daemon.count("blocker_candidates_looked_timestamp_seconds")
-    eventually(lambda: daemon.count("blocker_candidates_looked_timestamp_seconds") > looked)
+    eventually(lambda: daemon.count("blocker_candidates_looked_timestamp_seconds") > looked, within=60)
     daemon.ask("banned-7.test")
     daemon.ask("banned-8.test")
     assert eventually(lambda: found(daemon)) == ["banned-8.test"]
