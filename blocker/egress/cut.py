@@ -13,8 +13,9 @@ from blocker.egress.elements import Element, Put, concatenated
 from blocker.egress.framing import attribute
 
 _SECONDS: Final = {6: 10, 17: 60}
-"""How long the device cannot use that port of that address. Over TCP the connection is reset by its next packet, and others
-to the same address, which many may share, should not wait for long. Over UDP nothing ends; clients fall back to TCP."""
+"""How long the device cannot use that port of that address. Over TCP the connection is reset by its next packet, and
+others to the same address, which many may share, should not wait for long. Over UDP nothing ends; clients fall back to
+TCP."""
 _FORM: Final = struct.Struct("!BHH")  # protocol, ports of source and destination; the addresses follow
 _PROTOCOLS: Final = {"tcp": 6, "udp": 17}
 _DELETE: Final = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
