@@ -6,10 +6,12 @@ import platform
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from socketserver import BaseRequestHandler
 from typing import Any, Final
 
 import blocker
+from blocker.selftest import status as selftest
 from blocker.serve.threaded import ThreadedServer, hear
 from blocker.sinks import upstreams, workers
 from blocker.sinks.facts import Facts
@@ -101,6 +103,7 @@ def status(regions: Sequence[Region], facts: Facts, began: float, now: float, cl
             {"rollout": each.name, "about": each.about, "stage": each.words, "returned": each.returned}
             for each in facts.rollouts
         ],
+        "selftest": _selftest(facts),
         "reloads": {
             "succeeded": facts.succeeded,
             "refused": facts.refused,
@@ -133,6 +136,15 @@ def _bundle(facts: Facts, now: float) -> Answer | None:
         "state": "expired; in force until a newer one is installed" if expired else "good",
         "refused": sum(found.refused.values()),
     }
+
+
+def _selftest(facts: Facts) -> Answer | None:
+    """Return what is seen to be blocked and to resolve; None: nobody looks."""
+    if not facts.selftest:
+        return None
+    said = selftest.read(Path(facts.selftest))
+    outcomes = [*said.apps.items(), *([("must resolve", said.resolution)] if said.resolution is not None else [])]
+    return {what: f"{'ok' if each.ok else each.why}, {_time(each.checked)}, {each.name}" for what, each in outcomes}
 
 
 def _time(when: float) -> str | None:

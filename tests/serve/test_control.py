@@ -15,6 +15,8 @@ import pytest
 from blocker import config as configuration
 from blocker.config import Config
 from blocker.events import ATTEMPT, Labels
+from blocker.selftest import status as selftest
+from blocker.selftest.status import Outcome, Status
 from blocker.serve import control
 from blocker.sinks.region import Region, Word
 
@@ -335,6 +337,18 @@ def test_status(start: Start) -> None:
     assert found["lists"] == [{"app": "tiktok", "entries": 12, "title": "TikTok"}]
     assert found["compiled"] == "2023-11-14T22:13:20Z"
     assert [upstream["upstream"] for upstream in found["upstreams"]] == ["192.0.2.53:53"]
+
+
+def test_status_says_what_is_seen_to_be_blocked(start: Start, tmp_path: Path) -> None:
+    outcomes = {"tiktok": Outcome(False, 0.0, "tiktok.com", "tiktok.com at 127.0.0.1:53 over udp: it gave no answer")}
+    selftest.write(Status(outcomes, Outcome(True, 0.0, "a.example")), tmp_path)
+    running = start()
+    running.tell(generation(selftest=str(tmp_path)))
+    eventually(lambda: running.ask(b'{"command":"status"}\n')["generation"] == 1)
+    assert running.ask(b'{"command":"status"}\n')["selftest"] == {
+        "tiktok": "tiktok.com at 127.0.0.1:53 over udp: it gave no answer, 1970-01-01T00:00:00Z, tiktok.com",
+        "must resolve": "ok, 1970-01-01T00:00:00Z, a.example",
+    }
 
 
 def test_status_says_what_is_not_well(start: Start) -> None:
