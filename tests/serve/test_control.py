@@ -340,14 +340,14 @@ def test_status(start: Start) -> None:
 
 
 def test_status_says_what_is_seen_to_be_blocked(start: Start, tmp_path: Path) -> None:
-    outcomes = {"tiktok": Outcome(False, 0.0, "tiktok.com", "tiktok.com at 127.0.0.1:53 over udp: it gave no answer")}
-    selftest.write(Status(outcomes, Outcome(True, 0.0, "a.example")), tmp_path)
+    outcomes = {"tiktok": Outcome(False, 1.0, "tiktok.com", "tiktok.com at 127.0.0.1:53 over udp: it gave no answer")}
+    selftest.write(Status(outcomes, Outcome(True, 1.0, "a.example")), tmp_path)
     running = start()
     running.tell(generation(selftest=str(tmp_path)))
     eventually(lambda: running.ask(b'{"command":"status"}\n')["generation"] == 1)
     assert running.ask(b'{"command":"status"}\n')["selftest"] == {
-        "tiktok": "tiktok.com at 127.0.0.1:53 over udp: it gave no answer, 1970-01-01T00:00:00Z, tiktok.com",
-        "must resolve": "ok, 1970-01-01T00:00:00Z, a.example",
+        "tiktok": "tiktok.com at 127.0.0.1:53 over udp: it gave no answer, 1970-01-01T00:00:01Z, tiktok.com",
+        "must resolve": "ok, 1970-01-01T00:00:01Z, a.example",
     }
 
 
