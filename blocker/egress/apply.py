@@ -94,20 +94,22 @@ def remove() -> bool:
 def listing(prefix: Sequence[str] = ()) -> list[str]:
     """Return what is in the table as nft lists it, by name, without counts and without what was learned.
 
-    `prefix` is a command that runs nft elsewhere. Raises KernelError.
+    Each element of a set has a line. `prefix` is a command that runs nft elsewhere. Raises KernelError.
     """
     blocks: list[list[str]] = []
-    learned, skipping = False, False
+    elements = ""  # of a set whose end is not read yet
     for line in nft("", "-s", "list", "table", *_WHERE.split(), prefix=prefix).splitlines():
-        word, _, rest = line.strip().partition(" ")
-        if word == "set":
-            learned = rest.startswith(_LEARNED)
-        skipping = skipping or (learned and word == "elements")
-        if line.startswith("\t") and not line.startswith("\t\t") and line.endswith("{"):
-            blocks.append([])
-        if blocks and not skipping and line != "}":
+        text = line.strip()
+        if elements or text.startswith("elements = {"):
+            elements += text
+            if text.endswith("}") and not blocks[-1][0].split()[1].startswith(_LEARNED):
+                inside = elements.removeprefix("elements = {").removesuffix("}")
+                blocks[-1] += [f"\t\t{each.strip()}" for each in inside.split(",")]
+            elements = "" if text.endswith("}") else elements
+        elif line.startswith("\t") and not line.startswith("\t\t") and line.endswith("{"):
+            blocks.append([line])
+        elif blocks and text and line != "}":
             blocks[-1].append(line)
-        skipping = skipping and not line.endswith("}")
     ours = (block for block in blocks if f"chain {_ABOUT}" not in block[0])
     return [line for block in sorted(ours) for line in block]
 

@@ -37,6 +37,7 @@ def test_what_was_learned_outlives_new_rules_and_what_is_gone_goes(tmp_path, nam
     assert "10.0.0.2 . 192.0.2.78" in namespace.listed("set inet blocker gate_4")
     table = namespace.listed("table inet blocker")
     assert "203.0.113.0/28" in table
+    assert "\t\t203.0.113.0/28" in namespace.run(apply.listing)  # a line for each element
     assert "staff" not in table
     assert "chain forward" not in table
 

@@ -1,5 +1,6 @@
 """`make lab`: the laboratory for a person, with our blocker in the gateway, until Ctrl-C."""
 
+import contextlib
 import os
 import shlex
 import signal
@@ -41,10 +42,11 @@ In the gateway:
 Ctrl-C ends it, and leaves nothing behind.
 """)
         sys.stdout.flush()
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
     return 0
 
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

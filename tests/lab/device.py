@@ -18,7 +18,15 @@ REFUSED: Final = "refused"
 HANG: Final = "hang"
 PROMPT: Final = 1.0  # seconds within which a refusal must be heard
 _PATIENCE: Final = 3.0
-_NO: Final = {errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.EACCES, errno.ENETUNREACH, errno.EPIPE}
+_NO: Final = {
+    errno.EPERM,
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.EHOSTUNREACH,
+    errno.EACCES,
+    errno.ENETUNREACH,
+    errno.EPIPE,
+}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The egress half as a whole: who has which privilege, what survives whom, and what an operator sees of it."""
 
+import json
 import os
 import pwd
 import signal
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from tests.e2e.daemon import eventually
 from tests.e2e.test_privileges import folder, readable  # noqa: F401 (fixtures)
-from tests.lab.lab import CONFIG, Lab
+from tests.lab.lab import CONFIG, OTHER, Lab
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
@@ -94,6 +95,37 @@ def test_without_the_egress_process_dns_goes_on_and_says_so(lab: Lab):
     assert lab.metric("blocker_egress_up", process="egress") == 0
     assert "nobody may replace it" in lab.daemon.log
     assert lab.device.tcp(WECHAT, 8080).visibly_refused
+
+
+def test_what_an_operator_sees(lab: Lab):
+    lab.start()
+    config = ("--config", str(lab.daemon.path))
+    rendered = lab.run("egress", "render", *config).stdout
+    assert rendered.startswith("add table inet blocker\n")
+    shown = lab.run("egress", "status", *config)
+    assert (shown.returncode, shown.stdout.splitlines()[0]) == (0, "table inet blocker: in force")
+    assert json.loads(lab.run("egress", "status", "--json", *config).stdout)["in_force"] is True
+    assert (lab.run("egress", "diff", *config).stdout, lab.device.tcp(WECHAT, 8080).how) == ("", "refused")
+    lab.gateway.nft("delete element inet blocker app_wechat_4 { 43.130.30.240 }")
+    different = lab.run("egress", "diff", *config)
+    assert different.returncode == 1
+    assert "+\t\t43.130.30.240" in different.stdout.splitlines()
+    assert lab.run("egress", "apply", *config).returncode == 0
+    assert lab.run("egress", "diff", *config).returncode == 0
+    lab.daemon.configure({"egress": {"enabled": False}})
+    assert "blocker egress remove" in lab.run("egress", "status", *config).stderr
+
+
+def test_an_exception_for_one_device_opens_the_way_for_it_alone(lab: Lab):
+    """What people have approved (docs/exceptions.md) holds for packets as it does for names."""
+    lab.start()
+    config = ("--config", str(lab.daemon.path))
+    assert lab.device.tcp(WECHAT, 8080, source=OTHER).visibly_refused
+    asked = lab.run("exceptions", "add", "--app", "wechat", "--client", OTHER, "--reason", "an interview", *config)
+    assert asked.returncode == 0, asked.stderr
+    eventually(lambda: lab.device.tcp(WECHAT, 8080, source=OTHER).how == "passed")
+    assert lab.device.tcp(WECHAT, 8080).visibly_refused
+    assert lab.recorded(app="wechat", trigger="address", client=OTHER, action="monitor")
 
 
 def test_the_rules_outlive_the_blocker(lab: Lab):

@@ -1,0 +1,41 @@
+"""A single node that governs what it sends itself: the gateway's namespace is the node here."""
+
+import pytest
+
+from tests.lab.device import PASS, Device
+from tests.lab.lab import UPSTREAM
+
+LAB = {
+    "groups": [],
+    "egress": {"enabled": True, "mode": "node", "log_interval": 1, "groups": [{"quic": "reject"}]},
+}
+WECHAT = {4: "43.130.30.240", 6: "240e:928:1400:10::25"}
+ELSEWHERE = {4: "11.22.33.44", 6: "2001:db8:77::1"}
+OTHER = {4: "11.0.0.53", 6: "2001:db8:53::53"}
+
+
+@pytest.fixture(scope="module")
+def node(labs):
+    return Device(labs.gateway)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_is_banned_is_refused_and_the_rest_passes(labs, node, version):
+    assert node.tcp(WECHAT[version], 443).visibly_refused
+    assert labs.recorded(app="wechat", trigger="address", destination=WECHAT[version])["group"] == "default"
+    assert node.tls(OTHER[version], 853, "d.example").visibly_refused
+    assert node.udp(ELSEWHERE[version], 443).visibly_refused
+    assert node.tls(ELSEWHERE[version], 443, "www.example.com").how == PASS
+
+
+@pytest.mark.parametrize(("version", "tcp"), [(4, False), (4, True), (6, False)])
+def test_questions_to_others_are_answered_by_us(labs, node, version, tcp):
+    kind, told = {4: ("A", "0.0.0.0"), 6: ("AAAA", "::")}[version]
+    assert node.ask(OTHER[version], "wechat.com", kind, tcp=tcp) == [told]
+    labs.recorded(app="wechat", trigger="qname")
+
+
+def test_we_ask_our_upstream_all_the_same(labs, node):
+    labs.internet.table["www.allowed.example", "A"] = ["11.1.2.3"]
+    assert node.ask("10.0.0.1", "www.allowed.example") == ["11.1.2.3"]
+    assert labs.internet.arrived(UPSTREAM, 53)
