@@ -124,6 +124,10 @@ def _said(flow: Flow, group: str, verdict: Verdict, rule: Rule, name: str) -> It
     yield "action", events.action_word(verdict)
     if verdict.rollout:
         yield "rollout", verdict.rollout
+    if verdict.waiver is not None:
+        yield "exception", verdict.waiver.id
+        if verdict.waiver.ticket:
+            yield "ticket", verdict.waiver.ticket
     if rule.reference:
         yield "reference", rule.reference
 

@@ -25,6 +25,7 @@ from tests.bench import (
     reload,
     rollout,
     rpz,
+    rules,
     simulate,
     watch,
     workers,
@@ -36,7 +37,7 @@ from tests.bench.lab import say
 BENCHES: Final[dict[str, ModuleType]] = {
     "blocked": blocked, "hits": hits, "misses": misses, "million": million, "feed": feed, "reload": reload,
     "rollout": rollout, "workers": workers, "elements": elements, "gate": gate, "watch": watch, "parsers": parsers,
-    "simulate": simulate, "evidence": evidence, "rpz": rpz,
+    "simulate": simulate, "evidence": evidence, "rpz": rpz, "rules": rules,
 }  # fmt: skip
 RESULTS: Final = Path(__file__).with_name("results.md")
 

@@ -121,11 +121,15 @@ def test_an_exception_for_one_device_opens_the_way_for_it_alone(lab: Lab):
     lab.start()
     config = ("--config", str(lab.daemon.path))
     assert lab.device.tcp(WECHAT, 8080, source=OTHER).visibly_refused
-    asked = lab.run("exceptions", "add", "--app", "wechat", "--client", OTHER, "--reason", "an interview", *config)
+    wanted = ("--app", "wechat", "--client", OTHER, "--for", "1h", "--reason", "an interview")
+    asked = lab.run("exceptions", "add", *wanted, "--as", "one", "--json", *config)
     assert asked.returncode == 0, asked.stderr
+    number = json.loads(asked.stdout)["grant"]["id"]
+    approved = lab.run("exceptions", "approve", number, "--as", "other", *config)
+    assert approved.returncode == 0, approved.stderr
     eventually(lambda: lab.device.tcp(WECHAT, 8080, source=OTHER).how == "passed")
     assert lab.device.tcp(WECHAT, 8080).visibly_refused
-    assert lab.recorded(app="wechat", trigger="address", client=OTHER, action="monitor")
+    assert lab.recorded(app="wechat", trigger="address", client=OTHER, action="except")["exception"] == number
 
 
 def test_the_rules_outlive_the_blocker(lab: Lab):
