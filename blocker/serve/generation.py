@@ -176,6 +176,10 @@ def prepare(
     positions = moved.positions(config, kept)
     for each in config.lists.overrides:
         oplog.get("lists").warning("may be blocked by override", name=each.name, reason=each.reason, by=each.by)
+    own = [str(path)] if path else []
+    if not config.upstream.servers:  # another network may bring other ones
+        own.append(str(config.upstream.resolv_conf))
+        looked |= look(own[-1:])
     servers = configuration.servers(config)
     if config.evidence.chain and config.evidence.key_file is not None:
         from blocker.evidence import keys as signing  # cryptography: in this short-lived process, never in the workers
@@ -231,7 +235,7 @@ def prepare(
         "egress": str(folder) if config.egress.enabled else None,
         "candidates": str(folder) if config.candidates.enabled else None,
         "exceptions": exceptions,
-        "watch": folders + ([str(path)] if path else []),
+        "watch": folders + own,
         "looked": signature(looked),
         "at_start": at_start(config),
         "duration": time.monotonic() - began,

@@ -95,6 +95,19 @@ def test_what_is_to_be_watched(overrides, tmp_path):
     watched = generation.prepare(config, overrides, 1)["watch"]
     assert str(tmp_path / "lists") in watched
     assert str(config) in watched
+    assert not any("resolv.conf" in path for path in watched)
+
+
+def test_name_servers_that_change_are_noticed_where_they_are_asked(overrides, tmp_path):
+    file = tmp_path / "resolv.conf"
+    overrides = {key: value for key, value in overrides.items() if key != "upstream.servers"}
+    looks = []
+    for number, server in enumerate(("192.0.2.1", "192.0.2.22"), 1):
+        file.write_text(f"nameserver {server}\n")
+        said = generation.prepare(None, overrides | {"upstream.resolv_conf": file}, number)
+        assert str(file) in said["watch"]
+        looks.append(said["looked"])
+    assert looks[0] != looks[1]
 
 
 @pytest.mark.parametrize(
