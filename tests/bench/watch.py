@@ -5,16 +5,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from tests.bench import traffic
 from tests.bench.errors import BenchError
 from tests.bench.figures import Row, Series
 from tests.bench.lab import Lab, say
+from tests.e2e.daemon import eventually
+from tests.lab import test_cut
+from tests.lab.lab import opened
 
 _CONNECTIONS: Final = 100_000
 _TIMES: Final = 5
 _GOAL: Final = 20_000  # connections/s on one core
+_CUT: Final = 50  # ms
 
 # Runs with the blocker as built, on one core: what `blocker egress watch -r` does, without what it prints.
 _MEASURE: Final = """import json, sys, time
@@ -93,11 +98,28 @@ def bench(lab: Lab) -> list[Row]:
     rate = Series.of(count / run["seconds"] for run in runs)
     say(f"  {rate.text('connections/s', 0)}, {runs[0]['packets']} packets")
     readers = _run(lab, _READERS)
+    cuts = _cuts(folder / "laboratory", 10 if lab.quick else 50)
+    cuts_ms = [each * 1000 for each in cuts]
+    worst = max(cuts_ms)
     return [
         Row("watch", f"new connections on one core, {banned * 100 // count} % of them banned", rate.text("/s", 0),
             "all seen, all found out", f"≥ {_GOAL} /s", rate.median >= _GOAL),
+        Row("watch", "from a ClientHello to the end of its connection",
+            f"{median(cuts_ms):.1f} ms (worst of {len(cuts)}: {worst:.1f})", "", f"≤ {_CUT} ms", worst <= _CUT),
         *(Row("watch", name, f"{cost:.2f} us") for name, cost in readers.items()),
     ]  # fmt: skip
+
+
+def _cuts(folder: Path, times: int) -> list[float]:
+    """Return the seconds that connections with a banned server name lasted, in the laboratory."""
+    folder.mkdir()
+    with opened(folder) as laboratory:
+        laboratory.start(test_cut.LAB)
+        eventually(lambda: laboratory.metric("blocker_egress_up", process="watch") == 1)
+        found = [test_cut.lasted(laboratory, test_cut.ROWS[0], 4, 2.0) for _ in range(times)]
+    if None in found:
+        raise BenchError("a connection that was to be cut went on")
+    return [each for each in found if each is not None]
 
 
 def _run(lab: Lab, script: str, *arguments: str) -> dict[str, Any]:
