@@ -13,6 +13,7 @@ from tests.bench import (
     blocked,
     elements,
     evidence,
+    exception,
     feed,
     gate,
     hits,
@@ -37,7 +38,7 @@ from tests.bench.lab import say
 BENCHES: Final[dict[str, ModuleType]] = {
     "blocked": blocked, "hits": hits, "misses": misses, "million": million, "feed": feed, "reload": reload,
     "rollout": rollout, "workers": workers, "elements": elements, "gate": gate, "watch": watch, "parsers": parsers,
-    "simulate": simulate, "evidence": evidence, "rpz": rpz, "rules": rules,
+    "simulate": simulate, "evidence": evidence, "rpz": rpz, "rules": rules, "exception": exception,
 }  # fmt: skip
 RESULTS: Final = Path(__file__).with_name("results.md")
 
