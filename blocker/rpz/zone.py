@@ -19,7 +19,7 @@ from blocker import names
 from blocker.lists import row
 from blocker.lists.index import Index
 from blocker.names import Name
-from blocker.policy import SPECIAL, Action, Policy, decide, inspect_address, stage_of
+from blocker.policy import SPECIAL, Action, Policy, Scope, decide, inspect_address, stage_of
 
 
 class Word(StrEnum):
@@ -106,9 +106,11 @@ class _Names:
         self._listed: list[tuple[Name, int]] = []  # names above the present one, and their chain
         self._chains: dict[tuple[int, tuple[int, ...]], int] = {}
         self._known: dict[int, tuple[Word | None, Word | None]] = {}  # by chain
+        named = (each for each in policy.waivers if each.scope in (Scope.SUFFIX, Scope.EXACT))
+        self._excepted = {each.name[::-1] for each in named}  # what people have excepted, as the index's keys
 
     def triggers(self) -> Iterator[Trigger]:
-        for name, entries in self._index.ordered():
+        for name, entries in self._named():
             for each in entries:
                 self._note(each)
             at, below = self._verdicts(name, entries)
@@ -123,6 +125,19 @@ class _Names:
                 for node in reversed(between):
                     yield from self._emit(node, *self._asked(node), enclosed=True)
             yield from self._emit(name, at, below, enclosed=enclosed)
+
+    def _named(self) -> Iterator[tuple[Name, tuple[int, ...]]]:
+        """Yield the listed names and the excepted ones in tree order, each once."""
+        excepted = sorted(self._excepted, reverse=True)
+        for name, entries in self._index.ordered():
+            key = name[::-1]
+            while excepted and excepted[-1] < key:
+                yield excepted.pop()[::-1], ()
+            if excepted and excepted[-1] == key:
+                excepted.pop()
+            yield name, entries
+        while excepted:
+            yield excepted.pop()[::-1], ()
 
     def _emit(self, name: Name, at: Word | None, below: Word | None, *, enclosed: bool) -> Iterator[Trigger]:
         wild = enclosed or below is not None
@@ -146,13 +161,13 @@ class _Names:
         """Return what happens to `name`, and below it.
 
         Asked once for all names with the same kinds of entries at and above them, and for each name that a
-        pattern might concern.
+        pattern or an exception of people's might concern.
         """
         while self._listed and not name.endswith(self._listed[-1][0]):
             self._listed.pop()
         above = next((chain for upper, chain in reversed(self._listed) if names.is_below(name, upper)), 0)
         kinds = tuple(sorted({row.kind(each) for each in entries}))
-        patterned = above < 0 or any(each & row.PATTERN for each in kinds)
+        patterned = above < 0 or name[::-1] in self._excepted or any(each & row.PATTERN for each in kinds)
         chain = self._chains.setdefault((above, kinds), len(self._chains) + 1)
         if patterned:
             chain = -abs(chain)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blocker import names
+from blocker.exceptions.entry import Grant
 from blocker.policy import decide
 from blocker.rpz import zone
 from blocker.rpz.zone import WORDS, Report, Word
@@ -15,10 +16,10 @@ from tests.rpz.lists import compiled
 ORIGIN = names.from_text("rpz.example")
 
 
-def said(tmp_path, entries, group="default", **policy):
+def said(tmp_path, entries, group="default", granted=(), **policy):
     """Return what a list with these entries says, and the report."""
     lines = "".join(f"  - {{{entry}}}\n" for entry in entries)
-    index, policies = compiled(tmp_path, {"a.yaml": f"app: a\nentries:\n{lines}"}, **policy)
+    index, policies = compiled(tmp_path, {"a.yaml": f"app: a\nentries:\n{lines}"}, granted, **policy)
     report = Report()
     found = list(zone.triggers(index, policies[group], ORIGIN, report))
     assert len({owner for owner, _ in found}) == len(found), "an owner twice"
@@ -173,3 +174,29 @@ def test_both_kinds_of_resolver_decide_as_we_do(tmp_path_factory, entries, asked
         for find in (by_closest_encloser, by_longest_match):
             word = find(found, name)
             assert (None if word is Word.PASSTHRU else word) == wanted, (name, find.__name__, found)
+
+
+# Exceptions that people have approved.
+
+EXCEPTED = {"a.b.example": "passthru", "*.a.b.example": "passthru"}
+
+
+@pytest.mark.parametrize(("entries", "excepted", "triggers"), [
+    (["value: b.example, kind: suffix"], [("suffix", "a.b.example")], BLOCK | EXCEPTED),
+    (["value: b.example, kind: suffix"], [("exact", "a.b.example")],
+     BLOCK | {"a.b.example": "passthru", "*.a.b.example": "sinkhole"}),
+    (["value: b.example, kind: suffix"], [("suffix", "b.example")], {}),  # nothing is left to say
+    (["value: b.example, kind: suffix", "value: x.a.b.example, kind: exact"], [("suffix", "a.b.example")],
+     BLOCK | EXCEPTED),  # also over what is listed below it
+    (["value: b.example, kind: suffix", "value: d.example, kind: suffix"], [("suffix", "c.example")],
+     BLOCK | {"d.example": "sinkhole", "*.d.example": "sinkhole"}),  # nothing to be spared from
+    (["value: b.example, kind: suffix"], [("suffix", "z.example"), ("suffix", "a.b.example")], BLOCK | EXCEPTED),
+    (["value: b.example, kind: suffix"], [("pattern", "name*.b.example")], BLOCK),  # RPZ has no patterns
+    (["value: b.example, kind: suffix"], [("", "")], {}),  # all of the app
+])  # fmt: skip
+def test_exceptions(tmp_path, entries, excepted, triggers):
+    granted = [
+        Grant(str(at), "", scope, value, "" if scope else "a", "", "", 0, 10)
+        for at, (scope, value) in enumerate(excepted)
+    ]
+    assert said(tmp_path, entries, granted=granted)[0] == triggers
