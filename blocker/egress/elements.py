@@ -111,6 +111,12 @@ def question(table: str, name: str, sequence: int) -> bytes:
     return _message(_GET, framing.REQUEST | framing.DUMP, sequence, _where(table, name))
 
 
+def look_up(table: str, name: str, key: bytes, sequence: int) -> bytes:
+    """Return the request for one element, if the set holds it."""
+    (piece,) = _pieces([_plain(key)])
+    return _message(_GET, framing.REQUEST, sequence, _where(table, name) + piece)
+
+
 def replies(wire: bytes) -> Iterator[Said]:
     """Yield what the kernel says of messages; of others' messages too: compare the sequence. Raises KernelError."""
     for kind, sequence, payload in framing.messages(wire):

@@ -2,7 +2,7 @@
 
 A thread of its own with a netlink socket of its own: an answer waits, whatever else the process does. All that has
 arrived goes into one transaction, so that the more there is, the less each costs. What the sets hold survives this
-process: a new one reads them back.
+process: a new one serves at once, and reads back beside that what its bounds must count.
 """
 
 import contextlib
@@ -11,7 +11,9 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from blocker.config import Gating
@@ -38,6 +40,7 @@ class Kernel(Protocol):
     """What netlink.Netlink does."""
 
     def apply(self, changes: Sequence[Change]) -> None: ...
+    def holds(self, name: str, key: bytes) -> bool: ...
     def dump(self, name: str) -> list[Element]: ...
 
 
@@ -57,6 +60,7 @@ class Gatekeeper:
         self,
         listener: socket.socket,
         kernel: Kernel,
+        reader: Kernel,
         devices: Devices,
         config: Gating,
         region: Region,
@@ -64,11 +68,11 @@ class Gatekeeper:
     ) -> None:
         """`listener` takes the workers' packets; it outlives us, so that they need not wait for the next of us.
 
-        `learn` takes what they say of names.
+        `kernel` is for the thread, `reader` for the one that reads back; `learn` takes what workers say of names.
         """
         self._kernel = kernel
+        self._reader = reader
         self._devices = devices
-        self._config = config
         self._words = region.words
         self._log = oplog.get("gate")
         self._book = Book(config.per_device, config.pairs)
@@ -81,23 +85,20 @@ class Gatekeeper:
         for sock in (listener, devices.socket, self._woken):
             sock.setblocking(False)
             self._selector.register(sock, selectors.EVENT_READ)
-        self._wishes: list[Gating | None] = []  # from other threads: a configuration, or None to read the sets anew
+        self._wishes: deque[Callable[[], None]] = deque()  # of other threads, done one at a time between answers
+        self._latest: dict[int, tuple[Pair, float]] = {}  # by octets: what the kernel must hold, and until when
         self._stopping = False
         self._say_at = 0.0
         self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; first of all it reads what the sets hold."""
+        """Start the thread, and another that reads what the sets hold."""
         self._thread.start()
+        threading.Thread(target=self.restore, name="restore", daemon=True).start()
 
     def adopt(self, config: Gating) -> None:
-        """Go on with another configuration, and with the sets as they are now; from any thread."""
-        self._wishes.append(config)
-        self._wake()
-
-    def reread(self) -> None:
-        """Look at the sets again: somebody else changed them, or made them anew; from any thread."""
-        self._wishes.append(None)
+        """Go on with another configuration, the rules having been made; from any thread."""
+        self._wishes.append(partial(self._adopt, config))
         self._wake()
 
     def look_up(self, question: Question) -> bool:
@@ -124,20 +125,18 @@ class Gatekeeper:
             sock.close()
 
     def restore(self) -> None:
-        """Read back what the sets hold, and let workers forget what they think of it."""
-        self._book = Book(self._config.per_device, self._config.pairs)
-        now = time.monotonic()
+        """Read back what the sets hold, which takes seconds where that is much; from any thread."""
         for size, version in _VERSION.items():
             try:
-                held = self._kernel.dump(sets.sized(sets.GATE, version))
+                held = self._reader.dump(sets.sized(sets.GATE, version))
             except KernelError as error:
                 if error.number != errno.ENOENT:  # without a set it holds nothing: no rules have been applied yet
                     self._say(f"cannot read what the gate holds: {error}")
                 continue
-            for key, left in held:
-                self._book.open(Pair(key[:size], key[size : 2 * size]), now + left / 1000)
-        self._devices.read()
-        self._tell(talk.forget(()))
+            now = time.monotonic()
+            pairs = [(Pair(key[:size], key[size : 2 * size]), now + left / 1000) for key, left in held]
+            self._wishes.extend(partial(self._take_over, some) for some in _batches(pairs))
+            self._wake()
 
     def step(self, timeout: float | None = None) -> None:
         """Serve what has arrived, having waited for it up to `timeout` seconds."""
@@ -157,21 +156,46 @@ class Gatekeeper:
             self._serve(requests)
         self._words[Word.GATE_PAIRS] = self._book.pairs
 
+    def tend(self, now: float) -> None:
+        """Forget what has ended, and notice when somebody has emptied the sets or made them anew."""
+        self._book.expire(now, _EXPIRE)
+        for size, (pair, until) in list(self._latest.items()):
+            if until <= now + _STEP:
+                del self._latest[size]
+            elif not self._kernel.holds(sets.sized(sets.GATE, _VERSION[size]), elements.concatenated(*pair)):
+                self._log.warning("the gate's sets were emptied; devices ask again")
+                self._book.clear()
+                self._latest.clear()
+                self._tell(talk.forget(()))
+                return
+
     def _run(self) -> None:
-        self.restore()
-        expire_at = 0.0
+        tend_at = 0.0
         while not self._stopping:
             try:
-                self.step(_STEP)
-                if (now := time.monotonic()) >= expire_at:
-                    self._book.expire(now, _EXPIRE)
-                    expire_at = now + _STEP
-                while self._wishes:
-                    self._config = self._wishes.pop(0) or self._config
-                    self.restore()
+                self.step(0 if self._wishes else _STEP)
+                if self._wishes:
+                    self._wishes.popleft()()
+                if (now := time.monotonic()) >= tend_at:
+                    tend_at = now + _STEP
+                    self.tend(now)
+            except KernelError as error:
+                self._say(str(error))
             except Exception as error:  # noqa: BLE001 a bug of ours: answers must not wait for a thread that is dead
                 self._words[Word.ERRORS] += 1
                 self._say("a bug of ours", error)
+
+    def _adopt(self, config: Gating) -> None:
+        self._book.per_device, self._book.most = config.per_device, config.pairs
+        self.tend(time.monotonic())
+
+    def _take_over(self, pairs: Sequence[tuple[Pair, float]]) -> None:
+        """Count in what a former process has opened."""
+        gone: dict[Pair, int] = {}
+        for pair, until in pairs:
+            self._book.open(pair, until)
+            gone |= dict.fromkeys(self._book.surplus(pair.device), 0)
+        self._make(gone)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # gone already, or no descriptor left: the listener stays readable
@@ -270,6 +294,13 @@ class Gatekeeper:
         except KernelError:
             self._book.close(pair for pair, seconds in wanted.items() if seconds)
             raise
+        now = time.monotonic()
+        for pair, seconds in wanted.items():
+            size = len(pair.device)
+            if seconds and size == len(pair.address):
+                self._latest[size] = pair, now + seconds
+            elif self._latest.get(size, (None, 0))[0] == pair:
+                del self._latest[size]
 
     def _tell(self, message: bytes) -> None:
         for sock in self._workers:
@@ -285,6 +316,10 @@ class Gatekeeper:
         if now >= self._say_at:
             self._say_at = now + _SAY_EVERY
             self._log.error(what, exc_info=error)
+
+
+def _batches(pairs: Sequence[tuple[Pair, float]]) -> Iterator[Sequence[tuple[Pair, float]]]:
+    return (pairs[at : at + _AT_ONCE] for at in range(0, len(pairs), _AT_ONCE))
 
 
 def _changes(wanted: dict[Pair, int]) -> list[Change]:

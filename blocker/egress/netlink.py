@@ -94,6 +94,19 @@ class Netlink:
                     self._check(failed, ", ".join(sorted({change.set for change in changes})))
                     return
 
+    def holds(self, name: str, key: bytes) -> bool:
+        """Tell whether the set `name` holds `key`; a set that is not there holds nothing. Raises KernelError."""
+        self._sequence += 1
+        self._send(elements.look_up(self._table, name, key, self._sequence))
+        while True:
+            page = elements.page(self._receive(), self._sequence)
+            if page.elements:
+                return True
+            if page.error == errno.ENOENT:
+                return False
+            if page.done:
+                self._check(page.error, name)
+
     def dump(self, name: str) -> list[Element]:
         """Return what the set `name` holds, with the milliseconds that each element has left. Raises KernelError.
 

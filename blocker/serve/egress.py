@@ -8,6 +8,7 @@ Started by its keeper by fork, and again when it dies. Reads nothing that a devi
 
 import signal
 import socket
+import sys
 import threading
 from typing import Final
 
@@ -33,6 +34,7 @@ from blocker.sinks import companions, oplog
 from blocker.sinks.region import Region
 
 _BEAT: Final = 1.0  # seconds between signs of life
+_SWITCH: Final = 0.0002  # seconds a thread may keep the others waiting
 
 
 def run(
@@ -61,7 +63,13 @@ class Egress:
         self._link = link
         folder = configuration.state_dir(config)
         self._gate = Gatekeeper(
-            asked, Netlink(), Rtnetlink(), config.egress.gating, region, lambda said: self._learner.hear(said)
+            asked,
+            Netlink(),
+            Netlink(),
+            Rtnetlink(),
+            config.egress.gating,
+            region,
+            lambda said: self._learner.hear(said),
         )
         self._learner = Learner(Netlink(), self._gate.look_up, folder)
         self._region = region
@@ -70,7 +78,8 @@ class Egress:
     def serve(self) -> int:
         """Serve until the supervisor says stop, or is gone; the rules stay."""
         companions.begin(self._region)
-        priority.be_prompt()  # answers wait for us
+        priority.be_prompt()  # answers wait for us ...
+        sys.setswitchinterval(_SWITCH)  # ... and not for the thread that makes rules
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         self._gate.start()
         self._learner.start()

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -131,6 +132,28 @@ def test_a_restart_cuts_nobody_off(life):
     life.start()
     assert life.connects(address)
     assert life.net.gateway.run(lambda: life.daemon.count("blocker_egress_gate_pairs")) >= 2  # read back
+
+
+def test_rules_are_made_anew_all_the_time(life):
+    """No answer fails and no first packet is lost while lists and rules are replaced."""
+    reloading = threading.Event()
+    done = []
+
+    def reload():
+        done.extend(life.net.gateway.run(lambda: life.daemon.tell("reload")).get("ok") for _ in range(3))
+        reloading.set()
+
+    thread = threading.Thread(target=reload)
+    thread.start()
+    number = 0
+    while not reloading.is_set():
+        number += 1
+        answer = life.ask(f"n{number}.example")
+        assert answer.rcode() == dns.rcode.NOERROR, number
+        assert life.connects(answer.answer[0][0].address), number
+    thread.join()
+    assert done == [True] * 3
+    assert number > 20
 
 
 def test_a_worker_dies_with_answers_that_wait(life):

@@ -133,6 +133,19 @@ def test_a_dump_of_what_is_not_there(kernel):
         kernel.dump("absent")
 
 
+def test_whether_a_set_holds_an_element(kernel, inside):
+    one, other = concatenated(packed("10.0.0.2"), packed("192.0.2.1")), concatenated(packed("10.0.0.2"), packed("::"))
+    kernel.apply([Put("gate_4", [Element(one, 200)])])
+    assert kernel.holds("gate_4", one)
+    assert not kernel.holds("gate_4", other[:8])
+    assert not kernel.holds("absent", one)
+    time.sleep(0.25)
+    assert not kernel.holds("gate_4", one)  # it has ended
+    with pytest.raises(KernelError) as caught:
+        kernel.holds("gate_4", bytes(20))
+    assert caught.value.number == errno.EINVAL
+
+
 def test_without_a_table(kernel, inside):
     inside.nft("delete table inet blocker")
     with pytest.raises(KernelError) as caught:
