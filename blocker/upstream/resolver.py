@@ -216,7 +216,7 @@ class Resolver:
         # When an earlier attempt left was not kept: its answer took no longer than everything has.
         self._servers[port.server].responded(now - (pending.sent if is_last else pending.started))
         if packet[2] & TC >> 8:
-            self._ask_over_tcp(port.server, pending)
+            self._ask_over_tcp(port.server, pending, now)
             return
         self._judge(port.server, pending, packet, now, is_last=is_last)
 
@@ -279,11 +279,11 @@ class Resolver:
             del self._by_client[exchange.client]
         self._settled(exchange)
 
-    def _ask_over_tcp(self, number: int, pending: Pending) -> None:
+    def _ask_over_tcp(self, number: int, pending: Pending, now: float) -> None:
         """Ask the same server again over TCP: its answer did not fit (RFC 7766 §5)."""
-        pending.over_tcp = True
+        pending.over_tcp, pending.server, pending.sent = True, number, now
         self._servers[number].tcp_queries += 1
-        self._wake(pending, pending.deadline)
+        self._wake(pending, now + self._config.timeout)
         ident = self._random()
         query = message(ident, pending.query, pending.question, edns=not pending.plain)
 
@@ -291,14 +291,15 @@ class Resolver:
             if pending.done:
                 return
             now = time.monotonic()
-            if packet is None or not is_whole_reply(packet, pending.question):
-                self._servers[number].errors += 1
-                if self._may_retry(pending, now):
-                    self._send(pending, now)
-                else:
-                    self._settle(pending, None, now)
+            is_last = pending.over_tcp and pending.server == number  # else it took too long, and another was asked
+            if packet is not None and is_whole_reply(packet, pending.question):
+                self._judge(number, pending, packet, now, is_last=is_last)
             else:
-                self._judge(number, pending, packet, now, is_last=True)
+                self._servers[number].errors += 1
+                if is_last and self._may_retry(pending, now):
+                    self._send(pending, now)
+                elif is_last:
+                    self._settle(pending, None, now)
             self._flush()
 
         self._connections[number].ask(ident, query, replied)
@@ -350,10 +351,9 @@ class Resolver:
             return
         if pending.helpable and now >= pending.started + self._stale_after:
             self._give_stale(pending, now)
-        tried_until = pending.sent + self._servers[pending.server].wait(self._config.timeout)
-        if pending.over_tcp:
-            self._wake(pending, pending.deadline)
-        elif now < tried_until:
+        patience = self._config.timeout  # what a connection takes to be made was not measured
+        tried_until = pending.sent + (patience if pending.over_tcp else self._servers[pending.server].wait(patience))
+        if now < tried_until:
             self._wake(pending, tried_until)
         else:
             self._lost(pending, now)

@@ -200,6 +200,23 @@ def test_an_unusable_answer_from_one_of_two(start, upstream, more_upstreams, scr
     assert (len(other.seen()), len(upstream.seen())) == (1, 1)
 
 
+def test_an_upstream_whose_tcp_is_silent_does_not_cost_the_answer(start, upstream, more_upstreams):
+    """A firewall that drops TCP is common; another upstream can be asked in time."""
+    other = more_upstreams(script=truncated(silence))
+    daemon = start(ONE | {"upstream": {"strategy": "ordered", "timeout": 0.3}}, upstreams=[other, upstream])
+    began = time.monotonic()
+    assert addresses(daemon.ask("tc.example")) == [V4]
+    assert time.monotonic() - began < 1.5
+    assert ([seen.transport for seen in other.seen()], len(upstream.seen())) == (["udp", "tcp"], 1)
+
+
+def test_an_answer_over_tcp_that_is_late_is_an_answer(start, upstream, more_upstreams):
+    other = more_upstreams(script=truncated(slow(0.8)))
+    daemon = start(ONE | {"upstream": {"strategy": "ordered", "timeout": 0.3}}, upstreams=[other, upstream])
+    upstream.default = silence
+    assert addresses(daemon.ask("tc.example")) == [V4]
+
+
 def test_a_failure_over_tcp_is_tried_elsewhere(start, upstream, more_upstreams):
     other = more_upstreams(script=truncated(failure))
     daemon = start(ONE | {"upstream": {"strategy": "ordered"}}, upstreams=[other, upstream])
