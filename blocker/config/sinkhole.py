@@ -1,6 +1,6 @@
 """The sinkhole section: what is served at the addresses that blocked names are answered with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, Self
 
@@ -91,15 +91,13 @@ def ends(sinkhole: Sinkhole, answers: Answers, ports: Sequence[int]) -> tuple[En
     return tuple(Endpoint(address, port) for address in sinkhole.listen or _told(answers) for port in ports)
 
 
-def strays(sinkhole: Sinkhole, answers: Answers) -> tuple[str, ...]:
-    """Return the addresses that blocked names are answered with, and that the sinkhole does not listen on.
+def strays(served: Collection[IPv4Address | IPv6Address], answers: Answers) -> tuple[str, ...]:
+    """Return the addresses that blocked names are answered with, and that are not among those `served`.
 
     No mistake where the network translates them; otherwise clients meet nobody there.
     """
-    if not sinkhole.serve or not sinkhole.listen:
-        return ()
-    wildcards = {each.version for each in sinkhole.listen if each.is_unspecified}
-    missing = (each for each in _told(answers) if each not in sinkhole.listen and each.version not in wildcards)
+    wildcards = {each.version for each in served if each.is_unspecified}
+    missing = (each for each in _told(answers) if each not in served and each.version not in wildcards)
     return tuple(map(str, missing))
 
 

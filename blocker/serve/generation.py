@@ -44,7 +44,7 @@ _SHORT: Final = 16  # hex digits of a digest that records name: 64 bits
 _AT_START: Final = ("listen", "metrics", "log", "evidence", "process")  # bound, opened or forked before we serve ...
 _PARTS: Final = (  # ... and so are these keys of sections
     "lists.watch", "rpz.listen", "egress.enabled", "egress.nflog", "egress.watch.interfaces",
-    "egress.watch.promiscuous",
+    "egress.watch.promiscuous", "sinkhole.serve", "sinkhole.listen", "sinkhole.ports", "sinkhole.reset",
 )  # fmt: skip
 _NOT_POLICY: Final = (
     "bundles",

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
 import setproctitle
@@ -66,7 +67,8 @@ class Sinkhole:
         self._say_at = 0.0  # monotonic seconds
         self._force: Force | None = None
         self._wording: Wording | None = None
-        self._strays: tuple[str, ...] = ()
+        self._served: set[IPv4Address | IPv6Address] = set()  # where we listen
+        self._strays: tuple[str, ...] = ()  # where we should
         self._attempts = Attempts(region, 0.0)
         self._news: asyncio.Queue[Message | None] = asyncio.Queue()  # None: the supervisor says stop, or is gone
         self.door = Door(Config().sinkhole.limits, time.monotonic(), descriptors() // 2)
@@ -77,6 +79,7 @@ class Sinkhole:
         loop.set_exception_handler(self._bug)
         threading.Thread(target=self._listen, args=(loop,), name="link", daemon=True).start()
         companions.begin(self._region)
+        self._served = {ip_address(sock.getsockname()[0].partition("%")[0]) for sock in (*heard, *reset)}
         beat = loop.create_task(self._beat())
         acceptor = Acceptor(loop, lambda: counters.limited(self._region, Limit.CONNECTIONS))
         while (event := await self._news.get()) is not None:
@@ -128,9 +131,10 @@ class Sinkhole:
         self._wording = wording(sinkhole, answers)
         self._attempts.every = sinkhole.record_every
         self.door.limits = sinkhole.limits
-        if (strays := configuration.strays(sinkhole, answers)) != self._strays and strays:
-            why = "sinkhole.listen does not name them; right only where the network leads them to one that it names"
-            self._log.warning("blocked names are answered with addresses that get no page", addresses=strays, why=why)
+        if (strays := configuration.strays(self._served, answers)) != self._strays and strays:
+            why = "nobody listens there since the start; right only where the network leads them to us"
+            said = ", ".join(strays)
+            self._log.warning("blocked names are answered with addresses that get no page", addresses=said, why=why)
         self._strays = strays
         return True
 
