@@ -15,7 +15,8 @@ _REFUSAL_SHARE: Final = 0.6  # ... and from which share on a server counts as do
 _LEAST_WAIT: Final = 0.05  # seconds
 _UNKNOWN_WAIT: Final = 0.4  # seconds, before an upstream was measured
 _EXPLORE: Final = 32  # one query in so many goes to another than the fastest, to keep its time known
-_RETRY_SHARE: Final = 0.2  # retries allowed per new query
+_RETRY_SHARE: Final = 0.2  # retries allowed per new query ...
+_ANSWERED_SHARE: Final = 0.5  # ... and per answer: who answers is not dying, and only loses packets on the way
 _RETRY_BURST: Final = 200.0  # retries allowed at once: a dying upstream must not be buried by us
 
 
@@ -121,15 +122,18 @@ class Pool:
 
 
 class RetryBudget:
-    """How many retries may be sent: a share of the new queries, and a burst."""
+    """How many retries may be sent: a share of the new queries, another of the answers, and a burst."""
 
     def __init__(self) -> None:
         self._left = _RETRY_BURST
 
     def earn(self) -> None:
         """Note a new query."""
-        if self._left < _RETRY_BURST:
-            self._left += _RETRY_SHARE
+        self._left = min(self._left + _RETRY_SHARE, _RETRY_BURST)
+
+    def answered(self) -> None:
+        """Note an answer of use."""
+        self._left = min(self._left + _ANSWERED_SHARE, _RETRY_BURST)
 
     def spend(self) -> bool:
         """Tell whether one more retry may be sent, and count it."""

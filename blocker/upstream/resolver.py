@@ -236,6 +236,7 @@ class Resolver:
             server.errors += 1
         if response is not None and response.rcode in _USABLE:
             server.served()
+            self._budget.answered()
             if pending.plain and is_last and now >= server.plain_until:
                 server.plain_until = now + _PLAIN_FOR
             self._settle(pending, response, now)

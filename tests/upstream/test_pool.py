@@ -137,8 +137,29 @@ def test_retries_are_a_share_of_the_queries():
     assert not budget.spend()
 
 
+@pytest.mark.parametrize(
+    ("lost", "retries"),
+    [(0.0, 1.0), (0.2, 1.0), (0.35, 1.0), (1.0, 0.22)],  # a lossy line is retried in full, a dead server is not
+)
+def test_who_answers_may_be_asked_again(lost, retries):
+    """`retries` is the share of those wanted that may be sent, of 10,000 queries that are each sent twice at most."""
+    budget, sent, wanted, owed = RetryBudget(), 0, 0, 0.0
+    for _ in range(10_000):
+        budget.earn()
+        owed += lost
+        if owed >= 1:
+            owed -= 1
+            wanted += 1
+            sent += budget.spend()
+        else:
+            budget.answered()
+    assert sent >= wanted * (retries - 0.01)
+    assert sent <= wanted * retries
+
+
 def test_the_budget_does_not_grow_for_ever():
     budget = RetryBudget()
     for _ in range(100_000):
         budget.earn()
-    assert sum(budget.spend() for _ in range(1000)) <= 201
+        budget.answered()
+    assert sum(budget.spend() for _ in range(1000)) == 200
