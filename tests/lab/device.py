@@ -103,10 +103,16 @@ class Device:
 
         return _went(talk)
 
-    def ask(self, resolver: str, name: str, kind: str = "A", *, tcp: bool = False, port: int = 53) -> list[str]:
+    def ask(
+        self, resolver: str, name: str, kind: str = "A", *, tcp: bool = False, port: int = 53, source: str | None = None
+    ) -> list[str]:
         """Return what a resolver answers: addresses, or the rcode. Raises OSError."""
         query = bytes(DNSRecord.question(name, kind).pack())
-        went = self.tcp(resolver, port, len(query).to_bytes(2) + query) if tcp else self.udp(resolver, port, query)
+        went = (
+            self.tcp(resolver, port, len(query).to_bytes(2) + query, source)
+            if tcp
+            else self.udp(resolver, port, query, source)
+        )
         if went.how != PASS:
             return [went.how]
         reply = DNSRecord.parse(went.said[2:] if tcp else went.said)
