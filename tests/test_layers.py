@@ -86,7 +86,7 @@ MAY_IMPORT = {
     "egress.elements": {"errors", "egress.framing"},
     "egress.netlink": {"errors", "egress.counts", "egress.elements", "egress.sets"},
     "egress.counts": {"egress.elements", "egress.framing"},
-    "egress.facts": {"clients", "config", "lists.index", "lists.ranges", "policy"},
+    "egress.facts": {"clients", "config", "lists.index", "lists.ranges", "names", "policy"},
     "egress.ruleset": {"config", "policy", "egress.facts", "egress.sets"},
     "egress.apply": {"errors", "egress.netlink", "egress.ruleset", "egress.sets"},
     "egress.neighbours": {"errors", "egress.framing"},

@@ -5,21 +5,23 @@ written. Neighbouring stretches are joined, since each costs the kernel memory.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 from blocker.clients import CANARY, Clients
 from blocker.config import UNLISTED, Config, EgressGroup, governed
 from blocker.lists.index import Index
 from blocker.lists.ranges import flatten
-from blocker.policy import SPECIAL, Action, Policy, Treatment, inspect_address
+from blocker.names import Name
+from blocker.policy import SPECIAL, Action, Policy, Rule, Treatment, Verdict, inspect_address
 
 Interval = tuple[bytes, bytes]  # the first and the last address, 4 or 16 octets
 Intervals = Mapping[int, Sequence[Interval]]  # by IP version
 BYPASS: Final = "bypass"  # the app of ways around the resolver
 
 _SIZES: Final = {4: 4, 6: 16}  # IP version: octets
+_ANY: Final = bytes(4)  # an address, for a verdict that depends on entries alone
 _NOBODY: Final = frozenset({SPECIAL, CANARY})  # lists of names that no app has
 _RESOLVERS: Final = frozenset({"doh", "dot", "doq"})  # roles of ranges where resolvers answer and nobody else
 
@@ -50,29 +52,69 @@ class Facts:
 def gather(config: Config, clients: Clients, index: Index) -> Facts:
     """Return the facts of `config`, of the policies of its devices and of the lists in `index`."""
     policies = _labelled(clients)
-    owned = dict(_owned(policies.values(), index))
+    stretches = _owned(policies.values(), index)
     devices = _devices(config, clients, policies)
     groups = tuple(
-        _group(name, devices[name], policies[name], config.egress.group(policies[name].group), index, owned)
+        _group(name, devices[name], policies[name], config.egress.group(policies[name].group), stretches)
         for name in sorted(devices)
     )
     looked_at = {app for group in groups for app in (*group.enforced, *group.noted)}
     known = ((entry.rule.value, entry.role) for entry in index.shared() if entry.rule.app == BYPASS)
     resolvers = [_interval(ip_network(value)) for value, role in known if role in _RESOLVERS]
-    apps = {app: _sorted(each for each, owners in owned.items() if app in owners) for app in sorted(looked_at)}
+    apps = {app: _sorted(each.interval for each in stretches if app in each.owners) for app in sorted(looked_at)}
     return Facts(groups, apps, _sorted(resolvers))
 
 
-def _owned(policies: Iterable[Policy], index: Index) -> Iterator[tuple[Interval, frozenset[str]]]:
-    """Yield stretches with the apps whose alone they are: a group which bans just that app would be refused there."""
+class _Stretch(NamedTuple):
+    """Neighbouring addresses that the same entries hold."""
+
+    interval: Interval
+    held: "_Held"
+    owners: frozenset[str]  # apps whose alone they are: a group which bans just that app would be refused there
+
+
+class _Held:
+    """Entries that hold an address, as an index that knows nothing else.
+
+    Made once for all stretches whose entries differ in nothing that a verdict depends on: lists have tens of thousands
+    of ranges, and few kinds of them.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        self._verdicts: dict[int, tuple[Policy, Verdict]] = {}  # by identity, which the policy beside it keeps alive
+
+    def find(self, _name: Name) -> tuple[tuple[Rule, ...], ...]:
+        return ()
+
+    def find_address(self, _address: bytes) -> tuple[Rule, ...]:
+        return self.rules
+
+    def verdict(self, policy: Policy) -> Verdict:
+        """Return what `policy` says of an address that these hold."""
+        if id(policy) not in self._verdicts:
+            self._verdicts[id(policy)] = policy, inspect_address(policy, self, _ANY)
+        return self._verdicts[id(policy)][1]
+
+
+def _owned(policies: Iterable[Policy], index: Index) -> list[_Stretch]:
+    """Return the stretches that are any app's alone, of the apps that `policies` speak of."""
     alone = {app: Policy("", {app: Treatment(Action.SINKHOLE)}) for policy in policies for app in policy.apps}
+    kinds: dict[tuple[Rule, ...], tuple[_Held, frozenset[str]]] = {}
+    found = []
     for size in _SIZES.values():
         for first, last in index.stretches(size):
-            apps = {rule.app for rule in index.find_address(first) if not rule.allow and rule.app in alone}
-            verdicts = {app: inspect_address(alone[app], index, first) for app in apps}
-            owners = frozenset(app for app, verdict in verdicts.items() if verdict.action is not Action.PASSTHRU)
-            if owners:
-                yield (first, last), owners
+            rules = index.find_address(first)
+            kind = tuple(replace(rule, value="", source="") for rule in rules)
+            if kind not in kinds:
+                held = _Held(rules)
+                apps = {rule.app for rule in rules if not rule.allow and rule.app in alone}
+                owners = {app for app in apps if held.verdict(alone[app]).action is not Action.PASSTHRU}
+                kinds[kind] = held, frozenset(owners)
+            held, owning = kinds[kind]
+            if owning:
+                found.append(_Stretch((first, last), held, owning))
+    return found
 
 
 def _group(
@@ -80,20 +122,19 @@ def _group(
     devices: Intervals,
     policy: Policy,
     handling: EgressGroup,
-    index: Index,
-    owned: Mapping[Interval, frozenset[str]],
+    stretches: Iterable[_Stretch],
 ) -> GroupFacts:
     looked_at = {app for app in policy.apps if app not in _NOBODY}
     enforced = tuple(sorted(app for app in looked_at if not _is_noted(policy, app)))
     passing, only_noted = [], []
-    for (first, last), owners in owned.items():
+    for interval, held, owners in stretches:
         if not owners & looked_at:
             continue
-        verdict = inspect_address(policy, index, first)
+        verdict = held.verdict(policy)
         if verdict.action is Action.PASSTHRU and not verdict.monitored:
-            passing.append((first, last))
+            passing.append(interval)
         elif verdict.action is Action.PASSTHRU and owners & set(enforced):
-            only_noted.append((first, last))
+            only_noted.append(interval)
     return GroupFacts(
         name,
         devices,
