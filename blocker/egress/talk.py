@@ -6,7 +6,7 @@ meets, and asks for the addresses of banned ones. The process that changes the k
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -166,11 +166,11 @@ def _read(message: bytes) -> Message:
     if kind == _DONE and len(message) == 2 + _NUMBER.size:
         return Done(_NUMBER.unpack_from(message, 1)[0], Status(message[-1]))
     if kind == _FORGET:
-        return Forget(list(_read_clients(message)))
+        return Forget(list(_read_all(_read_address, message)))
     if kind == _MET:
         return Met(list(_read_answers(message, 1)))
     if kind == _BANNED:
-        return Banned(list(_read_names(message)))
+        return Banned(list(_read_all(_read_name, message)))
     if kind == _LOOK_UP:
         name, end = _read_name(message, 1 + _QTYPE.size)
         if end == len(message):
@@ -209,11 +209,11 @@ def _read_asks(message: bytes, at: int) -> Iterator[Ask]:
         yield Ask(client, seconds, addresses)
 
 
-def _read_clients(message: bytes) -> Iterator[bytes]:
+def _read_all(read_one: Callable[[bytes, int], tuple[bytes, int]], message: bytes) -> Iterator[bytes]:
     at = 1
     while at < len(message):
-        client, at = _read_address(message, at)
-        yield client
+        one, at = read_one(message, at)
+        yield one
 
 
 def _read_address(message: bytes, at: int) -> tuple[bytes, int]:
@@ -239,13 +239,6 @@ def _read_answers(message: bytes, at: int) -> Iterator[Answer]:
             alias, at = _read_name(message, at)
             aliases.append(alias)
         yield Answer(name, ttl, addresses, aliases, excepted)
-
-
-def _read_names(message: bytes) -> Iterator[Name]:
-    at = 1
-    while at < len(message):
-        name, at = _read_name(message, at)
-        yield name
 
 
 def _read_name(message: bytes, at: int) -> tuple[Name, int]:

@@ -2,21 +2,10 @@
 
 import pytest
 
-from tests.e2e.daemon import eventually
+from tests.e2e.daemon import LIST, eventually
 from tests.lab.device import PASS
 from tests.lab.lab import GATEWAY
 
-LIST = """\
-app: banned
-title: The banned app
-vendor: Somebody
-reason: "It is banned."
-category: ban
-legal:
-  - {id: decision-1, jurisdiction: Somewhere, date: 2026-01-02, text: "Decision 1", source: gazette}
-entries:
-  - {value: banned.example, kind: suffix}
-"""
 CONFIG = {
     "lists": {"built_in": False},
     "groups": [{"name": "staff", "clients": ["10.0.0.0/24", "fd00::/64"]}],

@@ -1,7 +1,6 @@
 """A worker's line to the egress process, with a test at the other end."""
 
 import asyncio
-import socket
 
 import pytest
 
@@ -10,23 +9,21 @@ from blocker.egress.talk import Done, Status
 from blocker.serve import channel
 from blocker.serve.channel import Channel
 from blocker.sinks.region import Region, Word
+from tests.serve.end import End, play
 
-PATIENCE = 5.0  # seconds
 
-
-class Rig:
+class Rig(End):
     """A line, what it told us, and the socket that it leads to."""
 
     def __init__(self, folder):
+        super().__init__(folder)
         self.said = []
-        self.loop = asyncio.get_running_loop()
         self.region = Region()
-        self.path = folder / "egress.sock"
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.listener.bind(str(self.path))
-        self.listener.listen()
         self.channel = Channel(self.loop, self.path, self.region, self)
         self.peers = []
+
+    async def begin(self):
+        """Each test takes the line itself."""
 
     def begun(self):
         self.said.append("begun")
@@ -40,42 +37,28 @@ class Rig:
     def heard_all(self):
         self.said.append("all")
 
-    async def accept(self):
+    async def taken(self):
         await self.until(lambda: "begun" in self.said)
         self.said.remove("begun")
         self.peers.append(self.listener.accept()[0])
         return self.peers[-1]
 
-    async def until(self, true):
-        async with asyncio.timeout(PATIENCE):
-            while not true():
-                await asyncio.sleep(0.002)
-
     def close(self):
         self.channel.close()
-        for each in (*self.peers, self.listener):
+        for each in self.peers:
             each.close()
+        super().close()
 
 
 @pytest.fixture
 def played(tmp_path):
-    def run(play):
-        async def whole():
-            rig = Rig(tmp_path)
-            try:
-                await play(rig)
-            finally:
-                rig.close()
-
-        asyncio.run(whole())
-
-    return run
+    return lambda script: play(lambda: Rig(tmp_path), script)
 
 
 def test_both_ways(played):
-    async def play(rig):
+    async def script(rig):
         assert not rig.channel.send(b"too early")
-        peer = await rig.accept()
+        peer = await rig.taken()
         assert rig.channel.send(b"question")
         assert peer.recv(100) == b"question"
         for number in (1, 2):
@@ -83,22 +66,22 @@ def test_both_ways(played):
         await rig.until(lambda: "all" in rig.said)
         assert rig.said == [Done(1, Status.OPEN), Done(2, Status.OPEN), "all"]
 
-    played(play)
+    played(script)
 
 
 def test_what_cannot_be_read_is_counted(played):
-    async def play(rig):
-        peer = await rig.accept()
+    async def script(rig):
+        peer = await rig.taken()
         peer.send(b"nonsense")
         await rig.until(lambda: "all" in rig.said)
         assert rig.region.words[Word.ERRORS] == 1
 
-    played(play)
+    played(script)
 
 
 def test_it_says_when_it_is_full_and_when_it_is_not(played):
-    async def play(rig):
-        peer = await rig.accept()
+    async def script(rig):
+        peer = await rig.taken()
         sent = 0
         while rig.channel.send(bytes(1000)):
             sent += 1
@@ -108,41 +91,41 @@ def test_it_says_when_it_is_full_and_when_it_is_not(played):
         await rig.until(lambda: "ready" in rig.said)
         assert rig.channel.send(b"more")
 
-    played(play)
+    played(script)
 
 
 def test_who_takes_the_place_of_the_dead(played):
-    async def play(rig):
-        (await rig.accept()).close()
-        peer = await rig.accept()
+    async def script(rig):
+        (await rig.taken()).close()
+        peer = await rig.taken()
         assert rig.channel.send(b"question")
         assert peer.recv(100) == b"question"
 
-    played(play)
+    played(script)
 
 
 def test_where_nobody_is_it_looks_again(played, monkeypatch):
     monkeypatch.setattr(channel, "_RETRY", 0.01)
 
-    async def play(rig):
-        peer = await rig.accept()
+    async def script(rig):
+        peer = await rig.taken()
         rig.path.rename(rig.path.with_name("gone"))
         peer.close()
         await rig.until(lambda: not rig.channel.send(b"nobody"))
         await asyncio.sleep(0.03)
         rig.path.with_name("gone").rename(rig.path)
-        await rig.accept()
+        await rig.taken()
 
-    played(play)
+    played(script)
 
 
 def test_closed_for_good(played):
-    async def play(rig):
-        peer = await rig.accept()
+    async def script(rig):
+        peer = await rig.taken()
         rig.channel.close()
         assert peer.recv(100) == b""
         assert not rig.channel.send(b"nobody")
         await asyncio.sleep(0.01)
         assert "begun" not in rig.said
 
-    played(play)
+    played(script)

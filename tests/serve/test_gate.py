@@ -1,7 +1,5 @@
 """Answers that wait for the gate, with a test at the other end of the socket."""
 
-import asyncio
-import socket
 import time
 from pathlib import Path
 
@@ -15,42 +13,27 @@ from blocker.serve import channel
 from blocker.serve.gate import Held
 from blocker.sinks.region import Region, Word
 from tests.oracle import ask, heard, said
+from tests.serve.end import PATIENCE, End, play
 from tests.test_line import Bench
 
-PATIENCE = 5.0  # seconds
 STRICT = Policy("strict", {}, gate=Gate.ENFORCE)
 LOOSE = Policy("loose", {}, gate=Gate.AUDIT)
 ALICE, BOB = b"\x0a\0\0\1", b"\x0a\0\0\2"
 ADDRESS = b"\xc0\0\2\1"
 
 
-class Rig:
+class Rig(End):
     """A line, what waits behind it, and the egress process's end."""
 
     def __init__(self, folder, **config):
-        self.loop = asyncio.get_running_loop()
+        super().__init__(folder)
         self.region = Region()
         self.bench = Bench()
         self.sent = []
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.listener.bind(str(folder / "egress.sock"))
-        self.listener.listen()
         self.held = Held(
-            self.loop, folder / "egress.sock", Gating(**config), self.bench.line, self.bench.fast, self.region,
+            self.loop, self.path, Gating(**config), self.bench.line, self.bench.fast, self.region,
             self.sent.append, lambda: None,
         )  # fmt: skip
-        self.egress = None
-
-    async def begin(self):
-        await self.turn()
-        self.accept()
-
-    def accept(self):
-        """Be the egress process, or the one that takes its place."""
-        if self.egress is not None:
-            self.egress.close()
-        self.egress, _ = self.listener.accept()
-        self.egress.setblocking(False)
 
     def answer(self, policy=STRICT, client=ALICE, name="www.example.com", ttl=300):
         """Let the line answer a query, and tell whether the answer may go."""
@@ -61,43 +44,18 @@ class Rig:
         passed = self.held.passes(exchange)
         return exchange if passed else None
 
-    async def asked(self):
-        async with asyncio.timeout(PATIENCE):
-            return talk.read(await self.loop.sock_recv(self.egress, talk.MAX_MESSAGE))
-
     async def say(self, message):
         self.egress.send(message)
         await self.turn()
 
-    async def turn(self):
-        for _ in range(3):
-            await asyncio.sleep(0)
-
-    async def until(self, true):
-        async with asyncio.timeout(PATIENCE):
-            while not true():
-                await asyncio.sleep(0.005)
-
     def close(self):
         self.held.close()
-        self.egress.close()
-        self.listener.close()
+        super().close()
 
 
 @pytest.fixture
 def played(tmp_path):
-    def run(play, **config):
-        async def whole():
-            rig = Rig(tmp_path, **config)
-            await rig.begin()
-            try:
-                await play(rig)
-            finally:
-                rig.close()
-
-        asyncio.run(whole())
-
-    return run
+    return lambda script, **config: play(lambda: Rig(tmp_path, **config), script)
 
 
 def rcodes(rig):
@@ -105,7 +63,7 @@ def rcodes(rig):
 
 
 def test_an_answer_leaves_when_the_kernel_has_agreed(played):
-    async def play(rig):
+    async def script(rig):
         assert rig.answer() is None
         assert len(rig.held) == 1
         asks = await rig.asked()
@@ -118,11 +76,11 @@ def test_an_answer_leaves_when_the_kernel_has_agreed(played):
         assert rig.region.words[Word.GATE_NS] > 0
         assert rig.region.words[Word.GATE_FAILED] == 0
 
-    played(play)
+    played(script)
 
 
 def test_what_comes_in_one_turn_is_one_request(played):
-    async def play(rig):
+    async def script(rig):
         for client in (ALICE, BOB):
             for name in ("a.example", "b.example"):
                 assert rig.answer(client=client, name=name) is None
@@ -131,22 +89,22 @@ def test_what_comes_in_one_turn_is_one_request(played):
         await rig.say(talk.done(asks.number, Status.OPEN))
         assert len(rig.sent) == 4
 
-    played(play)
+    played(script)
 
 
 def test_an_answer_that_changes_nothing_does_not_wait(played):
-    async def play(rig):
+    async def script(rig):
         rig.answer()
         await rig.say(talk.done((await rig.asked()).number, Status.OPEN))
         assert rig.answer() is not None  # from the cache: it may be used no longer than the first one
         assert rig.answer(client=BOB) is None  # whom the kernel does not know
         assert rig.answer(ttl=3000, name="longer.example") is None  # the same address, for longer
 
-    played(play)
+    played(script)
 
 
 def test_the_drain_gives_it_again_to_the_same_client_alone(played):
-    async def play(rig):
+    async def script(rig):
         for client in (ALICE, BOB):
             rig.bench.fast.remember(client, STRICT)
         rig.answer()
@@ -160,13 +118,13 @@ def test_the_drain_gives_it_again_to_the_same_client_alone(played):
         assert rig.bench.fast.by_address[ALICE] == {}
         assert rig.answer() is None
 
-    played(play)
+    played(script)
 
 
 def test_a_short_life_in_the_drain(played):
     """An element that ends before its answer must not be told from the table until the end."""
 
-    async def play(rig):
+    async def script(rig):
         rig.bench.fast.remember(ALICE, STRICT)
         rig.answer(ttl=100)
         await rig.say(talk.done((await rig.asked()).number, Status.OPEN))
@@ -174,18 +132,18 @@ def test_a_short_life_in_the_drain(played):
         (given,) = rig.bench.fast.by_address[ALICE].values()
         assert given.expires <= time.monotonic() + 100 + 10 - 90 - 5  # beyond it, fewer than `minimum` would be left
 
-    played(play, minimum=90, grace=10)
+    played(script, minimum=90, grace=10)
 
 
 @pytest.mark.parametrize("clients", [[ALICE], []])
 def test_what_the_egress_process_takes_back_waits_again(played, clients):
-    async def play(rig):
+    async def script(rig):
         rig.answer()
         await rig.say(talk.done((await rig.asked()).number, Status.OPEN))
         await rig.say(talk.forget(clients))
         assert rig.answer() is None
 
-    played(play)
+    played(script)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +156,7 @@ def test_what_the_egress_process_takes_back_waits_again(played, clients):
     ],
 )
 def test_what_the_kernel_refuses(played, policy, status, rcode):
-    async def play(rig):
+    async def script(rig):
         rig.answer(policy)
         await rig.say(talk.done((await rig.asked()).number, status))
         assert rcodes(rig) == [rcode]
@@ -206,12 +164,12 @@ def test_what_the_kernel_refuses(played, policy, status, rcode):
         if status is not Status.OPEN:
             assert rig.answer(policy) is None  # asked anew
 
-    played(play)
+    played(script)
 
 
 @pytest.mark.parametrize(("policy", "rcode"), [(STRICT, "SERVFAIL"), (LOOSE, "NOERROR")])
 def test_nobody_waits_for_an_egress_process_that_is_dead(played, policy, rcode):
-    async def play(rig):
+    async def script(rig):
         began = time.monotonic()
         rig.answer(policy)
         await rig.until(lambda: rig.sent)
@@ -225,11 +183,11 @@ def test_nobody_waits_for_an_egress_process_that_is_dead(played, policy, rcode):
         assert rig.answer(policy, name="third.example") is None
         await rig.say(talk.done(probe.number, Status.OPEN))
 
-    played(play, wait=0.05)
+    played(script, wait=0.05)
 
 
 def test_one_that_takes_its_place_hears_what_was_not_answered(played):
-    async def play(rig):
+    async def script(rig):
         rig.answer()
         first = await rig.asked()
         rig.egress.close()  # killed: its socket outlives it
@@ -243,11 +201,11 @@ def test_one_that_takes_its_place_hears_what_was_not_answered(played):
             await rig.say(talk.done(each.number, Status.OPEN))
         assert rcodes(rig) == ["NOERROR", "NOERROR"]
 
-    played(play, wait=5)
+    played(script, wait=5)
 
 
 def test_a_new_one_knows_nothing_of_what_was_said_to_the_former(played):
-    async def play(rig):
+    async def script(rig):
         rig.answer()
         await rig.say(talk.done((await rig.asked()).number, Status.OPEN))
         assert rig.answer() is not None
@@ -256,13 +214,13 @@ def test_a_new_one_knows_nothing_of_what_was_said_to_the_former(played):
         rig.accept()
         assert rig.answer() is None
 
-    played(play)
+    played(script)
 
 
 def test_without_a_socket_it_looks_for_one(played, monkeypatch):
     monkeypatch.setattr(channel, "_RETRY", 0.02)
 
-    async def play(rig):
+    async def script(rig):
         path = Path(rig.listener.getsockname())
         path.rename(path.with_name("gone"))
         rig.egress.close()
@@ -280,11 +238,11 @@ def test_without_a_socket_it_looks_for_one(played, monkeypatch):
         await rig.say(talk.done((await rig.asked()).number, Status.OPEN))
         assert rcodes(rig) == ["SERVFAIL", "NOERROR"]
 
-    played(play, wait=0.05)
+    played(script, wait=0.05)
 
 
 def test_a_full_socket_holds_what_comes_next_together(played):
-    async def play(rig):
+    async def script(rig):
         number = 0
         while not rig.held._channel.full:
             rig.answer(name=f"n{number}.example", client=number.to_bytes(4))
@@ -301,20 +259,20 @@ def test_a_full_socket_holds_what_comes_next_together(played):
         assert len(rig.sent) == number + 50
         assert set(rcodes(rig)) == {"NOERROR"}
 
-    played(play, wait=5)
+    played(script, wait=5)
 
 
 def test_no_more_wait_than_may(played):
-    async def play(rig):
+    async def script(rig):
         for number in range(16):
             assert rig.answer(name=f"n{number}.example") is None
         assert heard(rig.answer(name="more.example").answer).rcode == "SERVFAIL"
 
-    played(play, waiting=16)
+    played(script, waiting=16)
 
 
 def test_very_many_addresses_are_several_requests(played):
-    async def play(rig):
+    async def script(rig):
         packet = ask("many.example", "AAAA")
         many = "\n".join(f"many.example 300 AAAA 2001:db8::{number}" for number in range(1, 65))
         for number in range(100):
@@ -329,11 +287,11 @@ def test_very_many_addresses_are_several_requests(played):
             await rig.say(talk.done(asks.number, Status.OPEN))
         assert len(rig.sent) == 100
 
-    played(play)
+    played(script)
 
 
 def test_ipv4_over_a_socket_for_both(played):
-    async def play(rig):
+    async def script(rig):
         mapped = bytes(10) + b"\xff\xff" + ALICE
         rig.bench.fast.remember(mapped, STRICT)
         rig.answer(client=mapped)
@@ -345,22 +303,22 @@ def test_ipv4_over_a_socket_for_both(played):
         await rig.say(talk.forget([ALICE]))
         assert rig.bench.fast.by_address[mapped] == {}
 
-    played(play)
+    played(script)
 
 
 @pytest.mark.parametrize("message", [b"nonsense", talk.asks(1, []), talk.done(12345, Status.OPEN)])
 def test_what_no_egress_process_says(played, message):
-    async def play(rig):
+    async def script(rig):
         await rig.say(message)
         rig.answer()
         await rig.say(talk.done((await rig.asked()).number, Status.OPEN))
         assert rcodes(rig) == ["NOERROR"]
 
-    played(play)
+    played(script)
 
 
 def test_in_the_end_nobody_is_left_waiting(played):
-    async def play(rig):
+    async def script(rig):
         rig.answer()
         rig.answer(LOOSE)
         assert isinstance(await rig.asked(), Asks)
@@ -368,4 +326,4 @@ def test_in_the_end_nobody_is_left_waiting(played):
         rig.held.close()
         assert sorted(rcodes(rig)) == ["NOERROR", "SERVFAIL", "SERVFAIL"]
 
-    played(play)
+    played(script)
