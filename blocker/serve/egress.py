@@ -9,7 +9,6 @@ Started by its keeper by fork, and again when it dies. Reads nothing that a devi
 import signal
 import socket
 import sys
-import sys
 import threading
 from typing import Final
 
@@ -34,7 +33,6 @@ from blocker.serve.rules import Rules
 from blocker.sinks import companions, oplog
 from blocker.sinks.region import Region
 
-_SWITCH: Final = 0.0002  # seconds that making rules, a matter of seconds with many addresses, may keep answers waiting
 _BEAT: Final = 1.0  # seconds between signs of life
 _SWITCH: Final = 0.0002  # seconds a thread may keep the others waiting
 
@@ -50,7 +48,6 @@ def run(
     setproctitle.setproctitle("blocker: egress")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.setswitchinterval(_SWITCH)
     if cuts is not None:
         cutter = Cutter(cuts, Netlink(), oplog.get("egress").error)
         threading.Thread(target=cutter.run, name="cutter", daemon=True).start()
