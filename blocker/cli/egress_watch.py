@@ -88,7 +88,8 @@ def watch(
 
     known = observer.resolvers(config, resolvers) | (own.addresses() if interfaces else frozenset())
     setting = Setting(index, known, told if unresolved else None, references=observer.references(index))
-    watched = Observer(setting, clients.policy_for, observer.devices(config), enforce=enforce, answers=answers)
+    networks = observer.devices(config), observer.exempt(config, known)
+    watched = Observer(setting, clients.policy_for, *networks, enforce=enforce, answers=answers)
     shown = Shown(config, as_json=as_json)
     if file is not None:
         if not known:

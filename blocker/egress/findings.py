@@ -8,7 +8,7 @@
 Names and addresses go through the policy of the DNS half; here is only what DNS has no word for.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -37,7 +37,7 @@ class Setting:
     """What findings depend on, besides the policy of a device."""
 
     index: Index
-    resolvers: Container[bytes]  # addresses, 4 or 16 octets, that devices may ask
+    resolvers: Collection[bytes]  # addresses, 4 or 16 octets, that devices may ask
     told: Callable[[bytes, bytes], bool] | None = None  # was this device told this address? None: nobody knows
     kernel: bool = False  # rules in the kernel judge connections before they say anything: only what they say is left
     references: Mapping[str, str] = field(default_factory=dict)  # app: the decision that it is banned by
@@ -49,6 +49,8 @@ def judge(policy: Policy, setting: Setting, sight: Sight) -> tuple[Verdict, Name
     PASSTHRU without a rule: nothing is wrong with it.
     """
     what = sight.what
+    if sight.flow.destination in setting.resolvers:
+        return PASSTHRU, None  # what is asked there is decided there, over whatever
     if isinstance(what, Hello):
         trigger = Trigger.SNI if sight.flow.transport == "tcp" else Trigger.QUIC_SNI
         return _named(policy, setting, what.name, trigger), what.name
@@ -59,7 +61,7 @@ def judge(policy: Policy, setting: Setting, sight: Sight) -> tuple[Verdict, Name
     if isinstance(what, Record):
         return _built_in(policy, setting, MMTLS, Trigger.MMTLS), None
     if isinstance(what, Query):
-        return _asked(policy, setting, sight, what), what.qname
+        return _asked(policy, setting, what), what.qname
     return _opened(policy, setting, sight), None
 
 
@@ -78,8 +80,8 @@ def _named(policy: Policy, setting: Setting, name: Name | None, trigger: Trigger
     return attempt.as_connection(verdict, trigger) if events.is_attempt(verdict) else PASSTHRU
 
 
-def _asked(policy: Policy, setting: Setting, sight: Sight, query: Query) -> Verdict:
-    if setting.kernel or sight.flow.destination in setting.resolvers:
+def _asked(policy: Policy, setting: Setting, query: Query) -> Verdict:
+    if setting.kernel:
         return PASSTHRU
     verdict = _named(policy, setting, query.qname, Trigger.FOREIGN_DNS)
     return verdict if verdict.rule is not None else _built_in(policy, setting, attempt.FOREIGN_DNS, Trigger.FOREIGN_DNS)
@@ -87,7 +89,7 @@ def _asked(policy: Policy, setting: Setting, sight: Sight, query: Query) -> Verd
 
 def _opened(policy: Policy, setting: Setting, sight: Sight) -> Verdict:
     client, destination, port, _ = sight.flow
-    if setting.kernel or destination in setting.resolvers:
+    if setting.kernel:
         return PASSTHRU
     verdict = attempt.to_address(policy, setting.index, destination)
     if events.is_attempt(verdict):

@@ -41,22 +41,24 @@ class Observer:
         setting: Setting,
         policy_for: Callable[[bytes], Policy],
         devices: Sequence[IPv4Network | IPv6Network] = (),
+        exempt: Sequence[IPv4Network | IPv6Network] = (),
         *,
         enforce: bool = False,
         answers: Answers | None = None,
     ) -> None:
-        """Judge the connections of `devices` (none given: of everybody), each by its group's policy.
+        """Judge the connections of `devices` (none given: of everybody) but those `exempt`, by their groups' policies.
 
         Without `enforce` everything is only noted. `answers` are filled from what resolvers of ours are seen to say.
         """
         self.flows = Flows()
-        self.adopt(setting, policy_for, devices, enforce=enforce, answers=answers)
+        self.adopt(setting, policy_for, devices, exempt, enforce=enforce, answers=answers)
 
     def adopt(
         self,
         setting: Setting,
         policy_for: Callable[[bytes], Policy],
         devices: Sequence[IPv4Network | IPv6Network] = (),
+        exempt: Sequence[IPv4Network | IPv6Network] = (),
         *,
         enforce: bool = False,
         answers: Answers | None = None,
@@ -64,8 +66,7 @@ class Observer:
         """Go on with other lists and policies; connections under way are not forgotten."""
         self._setting = setting
         self._policy_for = policy_for
-        # Addresses of one size compare as numbers do.
-        self._devices = [(net.network_address.packed, net.broadcast_address.packed) for net in devices]
+        self._devices, self._exempt = _bounds(devices), _bounds(exempt)
         self._enforce = enforce
         self._answers = answers
         self._policies: dict[bytes, Policy | None] = {}
@@ -98,9 +99,15 @@ class Observer:
         """Return the policy of a device; None for whoever is none, and for our own resolvers."""
         if len(self._policies) >= _REMEMBERED:
             self._policies.clear()
-        governed = not self._devices or any(
-            low <= client <= high for low, high in self._devices if len(low) == len(client)
-        )
-        governed = governed and client not in self._setting.resolvers
+        governed = (not self._devices or _within(client, self._devices)) and not _within(client, self._exempt)
         policy = self._policies[client] = self._policy_for(client) if governed else None
         return policy
+
+
+def _bounds(networks: Sequence[IPv4Network | IPv6Network]) -> list[tuple[bytes, bytes]]:
+    return [(network.network_address.packed, network.broadcast_address.packed) for network in networks]
+
+
+def _within(address: bytes, bounds: list[tuple[bytes, bytes]]) -> bool:
+    # Addresses of one size compare as numbers do.
+    return any(low <= address <= high for low, high in bounds if len(low) == len(address))

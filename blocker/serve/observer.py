@@ -12,15 +12,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Network
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final
 
 import setproctitle
 
 from blocker import config as configuration
-from blocker.config import Config
+from blocker.config import Config, Endpoint
 from blocker.config.egress import governed
 from blocker.egress import attempt, cut, own
 from blocker.egress.answers import Answers
@@ -88,9 +88,23 @@ def references(index: Index) -> dict[str, str]:
     return {app: info.reference for app, info in index.apps.items()}
 
 
+def upstreams(generation: Generation) -> Iterator[Endpoint]:
+    """Yield whom we ask ourselves."""
+    yield from generation.servers
+    for forward in generation.config.upstream.forward:
+        yield from forward.servers
+
+
 def devices(config: Config) -> Sequence[IPv4Network | IPv6Network]:
-    """Return the networks whose packets are looked at; none: everybody's."""
+    """Return the networks whose packets are looked at; none: everybody's. In mode `node` it is this machine alone."""
+    if config.egress.mode == "node":
+        return tuple(ip_network(address) for address in own.addresses())
     return governed(config.egress, tuple(network for group in config.groups for network in group.clients))
+
+
+def exempt(config: Config, ours: Iterable[bytes]) -> Sequence[IPv4Network | IPv6Network]:
+    """Return the networks whose packets are not looked at; but on a node, `ours` are among them: they ask others."""
+    return *config.egress.exempt, *(map(ip_network, ours) if config.egress.mode != "node" else ())
 
 
 class News:
@@ -197,10 +211,12 @@ class Watch:
         self._generation = generation
         watching = generation.config.egress.watch
         self._answers = (self._answers or Answers()) if watching.unresolved != "off" else None
+        setting = self._setting(generation)
         self._observer.adopt(
-            self._setting(generation),
+            setting,
             generation.clients.policy_for,
             devices(generation.config),
+            exempt(generation.config, setting.resolvers),
             enforce=watching.enforce and self._cuts is not None,
             answers=self._answers,
         )
@@ -210,6 +226,8 @@ class Watch:
         config = generation.config
         told = self._told if self._answers is not None else None
         known = resolvers(config) | own.addresses()
+        if config.egress.mode == "node":
+            known |= {end.address.packed for end in upstreams(generation)}
         return Setting(generation.index, known, told, config.egress.enabled, references(generation.index))
 
     def _told(self, client: bytes, address: bytes) -> bool:

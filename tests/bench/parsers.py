@@ -28,11 +28,14 @@ ran = 0
 
 @seed(number)
 @many
-@given(hostile.streams if which == "streams" else hostile.frames)
-def run(data):
+@given(hostile.seeds)
+def run(number):
     global ran
     ran += 1
-    (hostile.check_stream if which == "streams" else hostile.check_frames)(data)
+    if which == "streams":
+        hostile.check_stream(hostile.of_seed(number))
+    else:
+        hostile.check_frames(hostile.frames_of_seed(number))
 
 run()
 print(ran)

@@ -24,7 +24,7 @@ SINKHOLE = Treatment(Action.SINKHOLE)
 STAFF = Policy("staff", dict.fromkeys(("tiktok", "wechat", "bypass", "special"), SINKHOLE))
 LAB = Policy("lab", {"tiktok": Treatment(Action.SINKHOLE, monitored=True), "wechat": SINKHOLE})
 OURS = packed("192.0.2.1")
-SETTING = Setting(RULES, {OURS}, references={"wechat": "ca-1"})
+SETTING = Setting(RULES, frozenset({OURS}), references={"wechat": "ca-1"})
 
 
 def sight(what, to=SERVER, port=443, transport="tcp"):
@@ -77,6 +77,7 @@ def test_what_is_refused(seen, trigger, app):
     sight(request(None)),
     sight(asked("tiktok.com"), OURS, 53),  # our resolver decides on it itself
     sight(OPENED, OURS, 853),
+    sight(hello("dns.example"), OURS, 853),  # over TLS too
     sight(OPENED),
     sight(OPENED, port=53),  # the question comes next
     sight(OPENED, "203.0.113.200"),
@@ -126,7 +127,7 @@ def test_mmtls_to_a_banned_host_in_a_group_that_allows_wechat():
     (False, SERVER, 53, Trigger.NONE),
 ])  # fmt: skip
 def test_a_connection_without_resolution(told, to, port, trigger):
-    setting = Setting(RULES, {OURS}, lambda _client, _address: told)
+    setting = Setting(RULES, frozenset({OURS}), lambda _client, _address: told)
     verdict, _ = findings.judge(STAFF, setting, sight(OPENED, to, port))
     assert verdict.trigger is trigger
     assert verdict.monitored is (trigger is Trigger.UNRESOLVED)
@@ -140,7 +141,7 @@ def test_a_connection_without_resolution(told, to, port, trigger):
     (sight(CLIENT_RECORD), Trigger.MMTLS),
 ])  # fmt: skip
 def test_where_the_kernel_judges_addresses_only_what_is_said_is_left(seen, trigger):
-    verdict, _ = findings.judge(STAFF, Setting(RULES, {OURS}, kernel=True), seen)
+    verdict, _ = findings.judge(STAFF, Setting(RULES, frozenset({OURS}), kernel=True), seen)
     assert verdict.trigger is trigger
 
 

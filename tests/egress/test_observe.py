@@ -19,7 +19,7 @@ RULES = Table(rule("tiktok.com"), rule("weixin.qq.com", "wechat"))
 STAFF = Policy("staff", dict.fromkeys(("tiktok", "wechat", "bypass"), Treatment(Action.SINKHOLE)))
 LAB = Policy("lab", {"tiktok": Treatment(Action.SINKHOLE, monitored=True)})
 RESOLVER = "192.0.2.1"
-SETTING = Setting(RULES, {packed(RESOLVER)})
+SETTING = Setting(RULES, frozenset({packed(RESOLVER)}))
 HELLO = messages.client_hello()
 
 
@@ -52,7 +52,7 @@ def test_who_enforces_cuts_and_who_does_not_notes(enforce, source, group, refuse
     ((), RESOLVER, 0),  # ours may connect wherever it must
 ])  # fmt: skip
 def test_only_devices_are_looked_at(devices, source, count):
-    observer = Observer(SETTING, policy_for, [ip_network(each) for each in devices])
+    observer = Observer(SETTING, policy_for, [ip_network(each) for each in devices], [ip_network(RESOLVER)])
     assert len(findings(observer, *attempt(source), *attempt(source))) == count
 
 
@@ -71,7 +71,9 @@ def test_questions_to_ours_are_its_own_affair_and_to_others_are_not():
 
 def test_what_the_wire_told_a_device_is_no_finding():
     answers = Answers(grace=0)
-    setting = Setting(Table(), {packed(RESOLVER)}, lambda client, address: answers.knows(client, address, 0.0))
+    setting = Setting(
+        Table(), frozenset({packed(RESOLVER)}), lambda client, address: answers.knows(client, address, 0.0)
+    )
     observer = Observer(setting, policy_for, answers=answers)
     answer = said(ask("x.example"), f"x.example 60 A {SERVER}")
     assert findings(observer, datagram(answer, 40000, RESOLVER, DEVICE, 53), Connection().syn()) == []
@@ -81,7 +83,7 @@ def test_what_the_wire_told_a_device_is_no_finding():
 
 
 def test_other_lists_are_adopted_and_connections_under_way_go_on():
-    observer = Observer(Setting(Table(), set()), policy_for)
+    observer = Observer(Setting(Table(), frozenset()), policy_for)
     tcp = Connection()
     assert findings(observer, tcp.syn(), tcp.data(HELLO[:100])) == []
     observer.adopt(SETTING, policy_for, (), enforce=True)

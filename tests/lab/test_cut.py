@@ -10,8 +10,8 @@ import pytest
 
 from tests.e2e.daemon import eventually
 from tests.egress.hello import messages
-from tests.lab.device import PASS
-from tests.lab.lab import DEVICE, opened
+from tests.lab.device import PASS, Device
+from tests.lab.lab import DEVICE, GATEWAY, UPSTREAM, opened
 
 LAB = {
     "egress": {
@@ -164,3 +164,18 @@ def test_who_only_watches_cuts_nothing(tmp_path):
         assert (said["client"], said["action"], said["outcome"]) == (DEVICE, "monitor", "upstream")
         lab.device.ask("11.0.0.53", "www.example.com")
         lab.recorded(app="bypass", trigger="foreign-dns", qname="www.example.com")
+
+
+def test_a_node_finds_out_what_it_sends_itself_and_may_ask_its_own_upstreams(tmp_path):
+    with opened(tmp_path) as lab:
+        lab.start({
+            "groups": [],
+            "egress": {"enabled": True, "mode": "node", "watch": {"interfaces": ["wan"], "enforce": True}},
+        })  # fmt: skip
+        eventually(lambda: lab.metric("blocker_egress_up", process="watch") == 1)
+        assert lab.device.ask(GATEWAY, "www.example.com") == ["11.9.9.9"]  # upstream was asked
+        lab.device = Device(lab.gateway)
+        assert lasted(lab, ROWS[0], 4, 2.0) is not None
+        said = lab.recorded(app="tiktok", trigger="sni", destination=elsewhere.address)
+        assert (said["client"], said["action"]) == ("192.0.2.1", "refused")
+        assert lab.attempts(destination=UPSTREAM) == []

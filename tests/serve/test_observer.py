@@ -160,3 +160,18 @@ def test_whose_packets_are_looked_at():
     groups = [{"name": "staff", "clients": ["192.0.2.0/24"]}]
     assert observer.devices(Config.model_validate({"groups": groups})) == (ip_network("192.0.2.0/24"),)
     assert observer.devices(Config.model_validate({})) == ()
+
+
+@pytest.mark.parametrize(("mode", "exempt"), [
+    ("gateway", {"192.0.2.9/32", "192.0.2.53/32"}),
+    ("node", {"192.0.2.9/32"}),
+])  # fmt: skip
+def test_whose_packets_are_not(mode, exempt):
+    made = Config.model_validate({"egress": {"mode": mode, "exempt": ["192.0.2.9/32"]}})
+    ours = [config.endpoint("192.0.2.53", 53).address.packed]
+    assert {str(each) for each in observer.exempt(made, ours)} == exempt
+
+
+def test_on_a_node_only_its_own_packets_are_looked_at():
+    made = Config.model_validate({"egress": {"mode": "node"}})
+    assert ip_network("127.0.0.1/32") in observer.devices(made)
