@@ -34,7 +34,6 @@ from blocker.sinks import companions, oplog
 from blocker.sinks.region import Region
 
 _BEAT: Final = 1.0  # seconds between signs of life
-_SWITCH: Final = 0.0002  # seconds a thread may keep the others waiting
 
 
 def run(
@@ -78,8 +77,7 @@ class Egress:
     def serve(self) -> int:
         """Serve until the supervisor says stop, or is gone; the rules stay."""
         companions.begin(self._region)
-        priority.be_prompt()  # answers wait for us ...
-        sys.setswitchinterval(_SWITCH)  # ... and not for the thread that makes rules
+        priority.be_prompt()  # answers wait for us
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         self._gate.start()
         self._learner.start()
