@@ -8,7 +8,6 @@ Started by its keeper by fork, and again when it dies. Reads nothing that a devi
 
 import signal
 import socket
-import sys
 import threading
 from typing import Final
 

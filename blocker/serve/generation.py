@@ -188,6 +188,8 @@ def prepare(
     folder = configuration.state_dir(config)
     with contextlib.suppress(OSError):  # what cannot be written there says why
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)  # somebody may have removed it
+    if first:
+        statefile.clear(folder)
     feeds, warnings = files.in_force(config, folder)
     for warning in warnings:
         oplog.get("lists").warning(warning)

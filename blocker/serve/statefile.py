@@ -1,5 +1,6 @@
 """Files in the state folder: put in place whole or not at all, and removed when newer ones have taken their place."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -34,3 +35,14 @@ def tidy(folder: Path, pattern: str, keep: set[Path]) -> None:
     for each in found[_KEPT:]:
         if each not in keep:
             each.unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a former run has left and nobody needs once it is gone; its compiled lists stay.
+
+    A disk that has filled up meanwhile must not keep us from starting on the same lists again.
+    """
+    for pattern in ("generation-*", "exceptions-*", ".lists-*.index.*"):
+        for each in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                each.unlink()

@@ -37,3 +37,13 @@ def test_the_newest_stay_and_those_in_use(tmp_path):
         os.utime(file, (number, number))
     statefile.tidy(tmp_path, "exceptions-*.json", {files[1]})
     assert sorted(tmp_path.iterdir()) == [files[1], files[4], files[5]]
+
+
+def test_what_a_former_run_left_goes_and_its_lists_stay(tmp_path):
+    kept = ["lists-abc.index", "control.sock", "feeds", "evidence.checkpoints"]
+    gone = ["generation-1.json", "exceptions-1.json", "generation-2.77.draft", ".lists-abc.index.77"]
+    for name in (*kept, *gone):
+        (tmp_path / name).touch()
+    statefile.clear(tmp_path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(kept)
+    statefile.clear(tmp_path / "nowhere")
