@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from blocker.config import Bundles, Config, Lists
 from blocker.errors import BundleError
+from blocker.exceptions.entry import Grant
 
 if TYPE_CHECKING:
     from blocker.bundle.archive import Bundle
@@ -42,6 +43,7 @@ class InForce:
     lists: Lists
     bundle: Facts | None = None  # None: not from a bundle
     watched: tuple[Path, ...] = ()
+    granted: tuple[Grant, ...] = ()  # exceptions that the bundle brings
 
 
 def in_force(config: Config) -> InForce:
@@ -51,7 +53,7 @@ def in_force(config: Config) -> InForce:
     """
     if not config.bundles.keys:
         return InForce(config.lists)
-    from blocker.bundle import manifest, store, trust  # cryptography: only where there is something to check
+    from blocker.bundle import granted, manifest, store, trust  # cryptography: only where there is something to check
 
     folder = store.directory(config)
     state = store.read_state(folder)
@@ -68,7 +70,8 @@ def in_force(config: Config) -> InForce:
         said.publisher,
         store.refusals(folder),
     )
-    return InForce(lists_in(home, config.lists, config.bundles), facts, (folder / store.STATE,))
+    lists = lists_in(home, config.lists, config.bundles)
+    return InForce(lists, facts, (folder / store.STATE,), granted.read(found.files))
 
 
 def verified(home: Path, serial: int, trusted: "Trusted") -> "Bundle":

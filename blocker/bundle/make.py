@@ -1,20 +1,31 @@
 """Makes a bundle from the lists that a publisher's configuration names, built-in ones first, in gather's order."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from blocker.bundle import archive, manifest
-from blocker.bundle.manifest import FORMAT, KEYS, LISTS, KeyRecord, Listed, Manifest
+from blocker.bundle import archive, granted, manifest
+from blocker.bundle.manifest import EXCEPTIONS, FORMAT, KEYS, LISTS, KeyRecord, Listed, Manifest
 from blocker.config import Lists
 from blocker.errors import BundleError, ListError
+from blocker.exceptions.entry import Entry
 from blocker.lists import check, gather, marked
 from blocker.lists.gather import Sources
 
 
 def make(
-    lists: Lists, *, serial: int, created: int, expires: int, publisher: str, record: KeyRecord | None = None
+    lists: Lists,
+    *,
+    serial: int,
+    created: int,
+    expires: int,
+    publisher: str,
+    record: KeyRecord | None = None,
+    entries: Sequence[Entry] = (),
 ) -> tuple[Manifest, bytes]:
     """Return the manifest and the octets of a bundle; times are unix time. The same input gives the same octets.
+
+    Of `entries`, exceptions, the approved ones go along.
 
     Raises ListError for lists that no node would load, BundleError for what a bundle cannot hold.
     """
@@ -30,6 +41,8 @@ def make(
             raise BundleError([f"{path}: cannot be read: {error.strerror}. Check its permissions."]) from error
     if record is not None:
         files[KEYS] = record.octets()
+    if content := granted.octets(entries):
+        files[EXCEPTIONS] = content
     try:
         said = Manifest(
             format=FORMAT,

@@ -23,6 +23,7 @@ from blocker.lists.marked import MAX_SIZE
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 KEYS: Final = "keys.json"
+EXCEPTIONS: Final = "exceptions.json"
 LISTS: Final = "lists"
 SUFFIXES: Final = (".yaml", *formats.SUFFIXES)
 MAX_SERIAL: Final = 1 << 53  # beyond, JSON readers disagree about numbers (RFC 8259 6)
@@ -44,6 +45,7 @@ class Part:
 PARTS: Final = (
     Part(re.compile(re.escape(MANIFEST)), 1, 4 << 20),
     Part(re.compile(re.escape(KEYS)), 1, MAX_RECORD),  # the next set of trusted keys
+    Part(re.compile(re.escape(EXCEPTIONS)), 1, 8 << 20),  # approved by the publisher's people
     Part(re.compile(rf"{LISTS}/[0-9]{{2}}-[a-z0-9-]{{1,32}}/{_FILE}"), 1024, MAX_SIZE),  # in gather's order
 )
 """Everything that a bundle may hold: a further part is one more row."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from blocker.bundle import archive, key, manifest, signature
+from blocker.bundle import archive, granted, key, manifest, signature
 from blocker.bundle.archive import Bundle
 from blocker.bundle.key import PublicKey
 from blocker.bundle.manifest import KEYS, KeyRecord, Manifest
@@ -135,6 +135,7 @@ def read(octets: bytes, signed: Sequence[Signature]) -> Bundle:
     """Return the bundle in `octets`, whose signers' comments must tell of it rightly. Raises RefusedError."""
     try:
         bundle = archive.opened(octets)
+        granted.read(bundle.files)
     except BundleError as error:
         raise RefusedError(Why.CONTENT, error.problems) from error
     wanted = bundle.manifest.comment

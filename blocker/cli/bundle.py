@@ -21,6 +21,8 @@ from blocker.cli import control, feeds
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.config import Config
 from blocker.errors import BlockerError, BundleError, ListError, ProblemsError
+from blocker.exceptions import store as exceptions
+from blocker.exceptions.entry import Entry, State
 from blocker.lists import check, gather
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -65,6 +67,7 @@ def keygen(name: Path, *, plain: bool, passphrase_file: Path | None) -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=_DAYS, show_default=True, help="Until it expires.")
 @click.option("--created", metavar="TIME", help="2026-11-24T00:00:00Z; not said: now. For making the same file again.")
 @click.option("--keys", type=_FILE, metavar="FILE", help="The next set of keys: version, threshold, keys, revoked.")
+@click.option("--no-exceptions", is_flag=True, help="Leave out the exceptions that people have approved here.")
 @config_option
 @lists_option
 def make_bundle(
@@ -74,10 +77,11 @@ def make_bundle(
     days: int,
     created: str | None,
     keys: Path | None,
+    no_exceptions: bool,
     path: Path | None,
     lists: tuple[Path, ...],
 ) -> None:
-    """Make the bundle OUT of the lists that the configuration names. Sign it next.
+    """Make the bundle OUT of the lists that the configuration names, and of the exceptions approved here. Sign it next.
 
     RefusedError lists are told with file and line. Exit status 0: made.
     """
@@ -86,6 +90,7 @@ def make_bundle(
         begin = datetime.fromtimestamp(manifest.moment(created) if created else int(time.time()), UTC)
     except ValueError as error:
         raise click.BadParameter("write it like 2026-11-24T00:00:00Z.", param_hint="--created") from error
+    entries = () if no_exceptions else _approved(found)
     said, octets = make.make(
         found.lists,
         serial=serial,
@@ -93,14 +98,24 @@ def make_bundle(
         expires=int((begin + timedelta(days=days)).timestamp()),
         publisher=publisher,
         record=make.read_record(keys) if keys else None,
+        entries=entries,
     )
     _write(out, octets)
     for feed in found.feeds:
         click.echo(f"warning: feed {feed.name} is not in the bundle: only lists that are kept by hand are", err=True)
     click.echo(
-        f"{out}: {len(said.lists)} lists, {sum(each.entries for each in said.lists)} entries, {len(octets)} octets"
+        f"{out}: {len(said.lists)} lists, {sum(each.entries for each in said.lists)} entries,"
+        f"{f' {len(entries)} exceptions,' if entries else ''} {len(octets)} octets"
     )
     click.echo(said.comment)
+
+
+def _approved(found: Config) -> tuple[Entry, ...]:
+    """Return the exceptions that people have approved on this machine; none where there never was any."""
+    if not config.exceptions_file(found).exists():
+        return ()
+    with exceptions.opened(found) as kept:
+        return tuple(each for each in kept.entries() if each.state is State.APPROVED)
 
 
 @commands.command()

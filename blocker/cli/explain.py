@@ -95,12 +95,13 @@ def commands(
     kept = rollouts.read(config.state_dir(found))
     standing = rollouts.positions(found, kept)
     with TemporaryDirectory(prefix="blocker-") as scratch:
-        index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
+        source = bundles.in_force(found)
+        index = opened(source.lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
         found = applied(found, standing)
         moment = time.time() if when is None else when.timestamp()
-        granted = store.snapshot(found).granted
+        granted = (*store.snapshot(found).granted, *source.granted)
         explanation = _explain(found, index, name, client, qtype, standing, moment, granted)
     click.echo(json.dumps(asdict(explanation)) if as_json else "\n".join(_lines(explanation)))
     ctx.exit(1 if explanation.verdict == "blocked" else 0)

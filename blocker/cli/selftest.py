@@ -39,9 +39,10 @@ def commands(ctx: click.Context, path: Path | None, as_json: bool) -> None:
     found = config.load(path)
     with TemporaryDirectory(prefix="blocker-") as scratch:
         side = Side.open(found, Path(scratch), feeds.in_force(found))
-        must = gather.required(bundles.in_force(found).lists)
+        source = bundles.in_force(found)
+        must = gather.required(source.lists)
         standing = rollouts.in_force(found, config.state_dir(found))
-        clients = Clients(standing, side.index.apps, time.time(), store.snapshot(found).granted)
+        clients = Clients(standing, side.index.apps, time.time(), (*store.snapshot(found).granted, *source.granted))
         needed = sorted(each.name for each in must.needed.values())
         force = Force(side.index, clients, wording(found), needed, side.index.places())
         listeners = [end for end in found.listen if end.port]

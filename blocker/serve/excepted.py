@@ -6,12 +6,13 @@ processes read.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from blocker import config as configuration
+from blocker.bundle import current as bundles
 from blocker.config import Config
 from blocker.errors import ArtifactError, ExceptionsError
 from blocker.exceptions.entry import Grant
@@ -47,8 +48,12 @@ def granted(standing: Standing) -> list[Grant]:
     return [replace(each, ends=min(each.ends, math.floor(standing.ends.get(each.id, each.ends)))) for each in found]
 
 
-def prepare(config: Config, folder: Path, number: int, *, first: bool = False) -> dict[str, object]:
+def prepare(
+    config: Config, folder: Path, number: int, bundled: Sequence[Grant] = (), *, first: bool = False
+) -> dict[str, object]:
     """Write the approved exceptions into a file, and return what the supervisor must know of them.
+
+    Those that the installed bundle brings, `bundled`, are in force beside our own.
 
     Raises ExceptionsError when they cannot be read; for the `first` generation there are none then, which is stricter.
     """
@@ -61,6 +66,7 @@ def prepare(config: Config, folder: Path, number: int, *, first: bool = False) -
             raise
         oplog.get("exceptions").error("exceptions cannot be read; none is in force", why=str(error))
         found = Snapshot()
+    found = replace(found, granted=(*found.granted, *bundled))
     target = folder / f"exceptions-{number}.json"
     statefile.write(target, json.dumps(found.said()).encode())
     statefile.tidy(folder, "exceptions-*.json", {target})
@@ -83,4 +89,4 @@ def amend(before: Mapping[str, Any], number: int) -> dict[str, object]:
         config = Config.model_validate(json.loads(path.read_bytes())["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
-    return prepare(config, path.parent, number)
+    return prepare(config, path.parent, number, bundles.in_force(config).granted)

@@ -206,7 +206,7 @@ def prepare(
         from blocker.rpz import keys  # there alone: it needs a DNS library
 
         keys.load(config.rpz.keys)  # a secret that cannot be read refuses the reload, not the transfers after it
-    exceptions = excepted.prepare(config, folder, number, first=first)
+    exceptions = excepted.prepare(config, folder, number, source.granted, first=first)
     target = folder / f"generation-{number}.json"
     said = {
         "number": number,

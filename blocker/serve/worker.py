@@ -305,6 +305,7 @@ class Worker:
         if self._teacher is not None:
             self._teacher.close()
         self._flush()
+        self._loop.remove_reader(self._channel.fileno())  # what comes now comes too late to be adopted
         await asyncio.sleep(0)
         self._listener.close()
 

@@ -178,6 +178,6 @@ def test_any_overwritten_part_is_read_or_refused(at, octets):
 
 
 def test_parts_are_one_table():
-    assert [manifest.part_of(name) is not None for name in (MANIFEST, KEYS, NAME, "exceptions.json")] == [
+    assert [manifest.part_of(name) is not None for name in (MANIFEST, KEYS, NAME, "others.json")] == [
         True, True, True, False,
     ]  # fmt: skip

@@ -1,13 +1,16 @@
 """What a publisher makes: everything that gather reads, in its order, the same each time."""
 
+from dataclasses import replace
+
 import pytest
 
-from blocker.bundle import archive, make
-from blocker.bundle.manifest import KEYS
+from blocker.bundle import archive, granted, make
+from blocker.bundle.manifest import EXCEPTIONS, KEYS
 from blocker.config import Lists
 from blocker.errors import BundleError, ListError
 from blocker.lists import gather
 from tests.bundle.publisher import CREATED, DAY, A, record
+from tests.bundle.test_granted import ENTRY, GRANT
 
 GAMES = "app: games\ntitle: Games\nreviewed: 2026-01-02\nreview_by: 2026-04-02\n"
 GAMES += "entries:\n  - {value: game.example, kind: suffix}\n"
@@ -84,6 +87,14 @@ def test_lists_that_no_node_would_load_are_refused(folder):
 def test_what_a_manifest_cannot_say(more, why):
     with pytest.raises(BundleError, match=why):
         made(Lists(), **more)
+
+
+def test_exceptions_go_along(folder):
+    said, octets = made(Lists(built_in=False, directories=(folder / "x",)), entries=[ENTRY])
+    files = archive.opened(octets).files
+    assert granted.read(files) == (replace(GRANT, id="bundle:7"),)
+    assert EXCEPTIONS in [each.name for each in said.files]
+    assert EXCEPTIONS not in archive.opened(made(Lists(directories=(folder / "x",)))[1]).files
 
 
 def test_names_that_a_bundle_cannot_hold(folder):

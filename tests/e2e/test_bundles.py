@@ -1,10 +1,13 @@
 """A node that trusts a key: a good bundle is in force at once, anything else changes nothing."""
 
+import json
 import time
 
 import pytest
 
-from blocker.bundle import signature
+from blocker.bundle import granted, signature
+from blocker.bundle.manifest import EXCEPTIONS
+from blocker.exceptions.entry import Entry, Grant, Person, State
 from tests.bundle import node
 from tests.bundle.publisher import DAY, NAME, A, B, bundle, signed
 from tests.e2e.client import addresses
@@ -61,6 +64,33 @@ def test_a_new_bundle_is_in_force_when_the_command_returns(serving):
     assert daemon.tell("status")["bundle"]["serial"] == 2
     line = eventually(lambda: [each for each in daemon.attempts() if each["qname"] == "www.new.example"])[0]
     assert line["entry"].endswith("/state/bundles/2/lists/00-own/own.txt:2")
+
+
+def test_exceptions_in_a_bundle_hold_on_the_node_for_their_time(serving):
+    daemon = serving()
+    assert addresses(daemon.ask("help.banned.example")) == BLOCKED
+    ends = at(20)
+    grant = Grant("7", "T-1", "suffix", "help.banned.example", "", "", "", 0, ends, "omar")
+    entry = Entry(grant, State.APPROVED, "a hearing", Person("ines"), at(-60), Person("omar"), at(-60))
+    files = {NAME: b"banned.example\n", EXCEPTIONS: granted.octets([entry])}
+    found = install(daemon, bundle(2, files, created=at(), expires=at(DAY)), A)
+    assert found.returncode == 0, found.stderr
+    assert everywhere(daemon, "help.banned.example", [V4])
+    assert addresses(daemon.ask("www.banned.example")) == BLOCKED
+    said = daemon.run("explain", "help.banned.example", "--config", str(daemon.path), "--json")
+    assert json.loads(said.stdout)["exception"]["id"] == "bundle:7"
+    eventually(lambda: everywhere(daemon, "help.banned.example", BLOCKED), within=40)
+    assert time.time() >= ends
+
+
+def test_a_bundle_whose_exceptions_nobody_approved_is_not_installed(serving):
+    daemon = serving()
+    grant = Grant("7", "", "suffix", "help.banned.example", "", "", "", 0, at(600), "ines")
+    entry = Entry(grant, State.APPROVED, "a hearing", Person("ines"), at(), Person("Ines"), at())
+    files = {NAME: b"banned.example\n", EXCEPTIONS: granted.octets([entry])}
+    found = install(daemon, bundle(2, files, created=at(), expires=at(DAY)), A)
+    assert (found.returncode, daemon.count("blocker_bundle_serial")) == (1, 1), found.stderr
+    assert "no second person has approved" in found.stdout + found.stderr
 
 
 def test_a_node_whose_socket_cannot_be_reached_notices_by_itself(serving):
