@@ -8,7 +8,6 @@ again (`amend`). What schedules and exceptions make of both at a moment is not w
 them says which moment it is, so that time needs neither a disk nor another process to go by.
 """
 
-import contextlib
 import hashlib
 import json
 import time
@@ -186,8 +185,7 @@ def prepare(
 
         signing.signer(config.evidence.key_file)  # now, and not when the first checkpoint is due
     folder = configuration.state_dir(config)
-    with contextlib.suppress(OSError):  # what cannot be written there says why
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)  # somebody may have removed it
+    statefile.make(folder)  # somebody may have removed it
     if first:
         statefile.clear(folder)
     feeds, warnings = files.in_force(config, folder)

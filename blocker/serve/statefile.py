@@ -10,6 +10,14 @@ from blocker.errors import ArtifactError
 _KEPT: Final = 2  # files of a kind that are kept beside the current one
 
 
+def make(folder: Path) -> None:
+    """Make the state folder where it is not there. Raises ArtifactError."""
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
 def write(target: Path, content: bytes) -> None:
     """Put a file in place whole or not at all."""
     draft = target.with_suffix(f".{os.getpid()}.draft")

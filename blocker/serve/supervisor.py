@@ -26,7 +26,7 @@ import setproctitle
 
 from blocker import config as configuration
 from blocker.config import Config, Process
-from blocker.serve import beside, capabilities, control, preparer, sockets, worker
+from blocker.serve import beside, capabilities, control, preparer, sockets, statefile, worker
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Base, Reloads
 from blocker.serve.slot import Slot
@@ -69,7 +69,7 @@ class Supervisor:
         count = config.process.workers or len(os.sched_getaffinity(0))
         folder = configuration.state_dir(config)
         _raise_descriptor_limit()
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        statefile.make(folder)
         handed = self._systemd.sockets
         listen = config.listen if "listen" in config.model_fields_set else sockets.present(config.listen)
         shares = sockets.handed_over(handed, count) if handed else sockets.bind(listen, count)

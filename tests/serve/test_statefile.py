@@ -47,3 +47,12 @@ def test_what_a_former_run_left_goes_and_its_lists_stay(tmp_path):
     statefile.clear(tmp_path)
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(kept)
     statefile.clear(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    statefile.make(tmp_path / "a" / "b")
+    statefile.make(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below"):
+        with pytest.raises(ArtifactError, match=rf"{name}: cannot be written.*process\.state_dir"):
+            statefile.make(tmp_path / name)
