@@ -112,6 +112,7 @@ MAY_IMPORT = {
 WITHOUT_TEST = {
     **dict.fromkeys(("cli/config", "cli/run"), "tests/cli/test_main.py"),
     **dict.fromkeys(("cli/reload", "cli/status"), "tests/cli/test_control.py"),
+    "cli/granted": "tests/cli/test_rpz.py",
     "cli/replaying": "tests/cli/test_simulate.py",
     **dict.fromkeys(
         (

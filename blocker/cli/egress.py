@@ -18,6 +18,7 @@ from blocker.bundle import current as bundles
 from blocker.cli import feeds
 from blocker.cli.egress_learned import learned
 from blocker.cli.egress_watch import watch
+from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option
 from blocker.clients import Clients
 from blocker.config import Config
@@ -25,7 +26,6 @@ from blocker.egress import apply, sets, status
 from blocker.egress.planned import planned
 from blocker.egress.ruleset import Ruleset, parts
 from blocker.errors import BlockerError, ConfigError
-from blocker.exceptions import store
 from blocker.lists.opened import opened
 from blocker.rollout import state as rollouts
 
@@ -123,5 +123,5 @@ def _wanted(path: Path | None) -> Iterator[tuple[Config, Ruleset]]:
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)
         found = rollouts.in_force(found, config.state_dir(found))
-        clients = Clients(found, index.apps, time.time(), store.snapshot(found).granted)
+        clients = Clients(found, index.apps, time.time(), granted(found))
         yield found, planned(found, clients, index, config.servers(found))

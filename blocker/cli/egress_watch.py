@@ -17,6 +17,7 @@ import click
 from blocker import config as configuration
 from blocker.bundle import current as bundles
 from blocker.cli import feeds
+from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.clients import Clients
 from blocker.config import Config
@@ -29,7 +30,6 @@ from blocker.egress.packets import Packet
 from blocker.egress.ring import Ring, open_socket
 from blocker.errors import CaptureError, ConfigError
 from blocker.events import Basis, address_text
-from blocker.exceptions import store
 from blocker.lists.opened import opened
 from blocker.rollout import state as rollouts
 from blocker.serve import confine, helper, observer
@@ -79,7 +79,7 @@ def watch(
     if problems := configuration.check_apps(config, {app: info.switches for app, info in index.apps.items()}):
         raise ConfigError(problems)
     config = rollouts.in_force(config, configuration.state_dir(config))
-    clients = Clients(config, index.apps, time.time(), store.snapshot(config).granted)
+    clients = Clients(config, index.apps, time.time(), granted(config))
     answers = Answers() if unresolved else None
     now = 0.0
 

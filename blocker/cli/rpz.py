@@ -19,11 +19,11 @@ from rich.table import Table
 from blocker import config, names
 from blocker.bundle import current as bundles
 from blocker.cli import feeds
+from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import BlockerError, ConfigError
-from blocker.exceptions import store
 from blocker.lists.opened import opened
 from blocker.rollout import state as rollouts
 from blocker.rpz import export, status, zone
@@ -70,7 +70,7 @@ def export_zone(
         if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
             raise ConfigError(problems)  # the server would not serve this either
         found = rollouts.in_force(found, config.state_dir(found))
-        policies = Clients(found, index.apps, time.time(), store.snapshot(found).granted).policies
+        policies = Clients(found, index.apps, time.time(), granted(found)).policies
         if group not in policies:
             raise BlockerError(f"there is no group {group!r}. Known are {', '.join(sorted(policies))}.")
         words = wording(found)

@@ -249,6 +249,8 @@ class Reloads:
             reload.problems, said = said["problems"], said["instead"]
         self._put({**self.current, "exceptions": said} if amends else said)
         reload.adoption = self._adopt(self._clocks()[0])
+        if self.current["exceptions"]["path"] != (said if amends else said["exceptions"])["path"]:
+            self.begin(amends=True)  # a newer store was kept; what a bundle brought with the reload is not in it
 
     def _put(self, said: dict[str, Any]) -> None:
         """Let what was prepared be what is in force; of exceptions the newest, which a reload may have missed."""

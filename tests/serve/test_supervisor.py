@@ -322,6 +322,7 @@ def test_exceptions_come_into_force_while_lists_are_being_compiled(rig):
     told = rig.adopted(turns=WALL + 9)
     assert (told["adopt"]["generation"], told["adopt"]["exceptions"]) == (said(2)["path"], "/state/exceptions-5.json")
     assert [reply["ok"] for reply in replies(rig)] == [True, True]
+    assert rig.bases[2:] == [rig.reloads.current]  # and once more, for what a bundle may have brought with the lists
 
 
 def test_refused_exceptions_change_nothing_and_count_as_no_reload(rig):
