@@ -110,12 +110,15 @@ class Learner:
             self._say(f"what was learned cannot be written to {self._folder}: {error.strerror}")
 
     def _run(self) -> None:
+        look_at = 0.0
         while True:
             try:
                 now = time.monotonic()
+                if now >= look_at:
+                    look_at = now + _STEP
+                    self.look(now)
                 if not self.step(now, _STEP):
                     return
-                self.look(now)
             except Exception as error:  # noqa: BLE001 a bug of ours must not end what was learned so far
                 self._say("a bug of ours", error)
 

@@ -13,13 +13,14 @@ import yaml
 from tests.bench.errors import BenchError
 from tests.bench.figures import Row, quantile
 from tests.bench.lab import Lab, say
-from tests.bench.process import Running
+from tests.bench.process import Running, spent
 from tests.egress import network
 from tests.egress.network import DEVICE, GATEWAY, OTHER, UPSTREAM, Network
 
 _PORT: Final = 53
 _NOBODYS: Final = "11.255.255.254"  # an address that no name has
 _TOGETHER: Final = 64  # questions outstanding at full load
+_KNOWN: Final = 100  # names that are asked for again and again
 _WAIT: Final = 0.9  # seconds: a first packet that is lost comes again after one
 _GOAL: Final = 0.001  # seconds that an answer may take longer
 _MS: Final = 1000
@@ -38,7 +39,9 @@ def bench(lab: Lab) -> list[Row]:
             _must_refuse(net)
             lost, failed = _resolve_and_connect(net, gated, count)
             behind, before = _latencies(gated, free, count)
-            rate = _flood(gated, count * 2)
+            rate, new = _flood(gated, server, count * 2)
+            gated.repeat(_KNOWN)
+            _, known = _flood(gated, server, count * 2)
     added = median(behind) - median(before)
     return [
         Row("gate", f"{count} resolutions and connections",
@@ -48,7 +51,8 @@ def bench(lab: Lab) -> list[Row]:
         Row("gate", "the same without the gate",
             f"p50 {median(before) * _MS:.2f}, p99 {quantile(before, 0.99) * _MS:.2f} ms", "", "", None),
         Row("gate", "added to the median", f"{added * _MS:.2f} ms", "", f"≤ {_GOAL * _MS:.2f} ms", added <= _GOAL),
-        Row("gate", f"new addresses at full load, {_TOGETHER} outstanding", f"{rate:,.0f} answers/s"),
+        Row("gate", f"new addresses, {_TOGETHER} outstanding", f"{rate:,.0f} answers/s, {new:.1f} us each"),
+        Row("gate", "known addresses, from the drain", f"{known:.1f} us each"),
     ]  # fmt: skip
 
 
@@ -77,11 +81,16 @@ class Client:
         self._socket = sock
         self._tag = tag
         self._number = 0
+        self._known = 0
+
+    def repeat(self, known: int) -> None:
+        """From now on ask for the same `known` names only."""
+        self._known = known
 
     def ask(self) -> int:
-        """Send a question for a name that nobody has asked for yet, and return its number."""
+        """Send a question, for a name that nobody has asked for yet unless it is to `repeat`; return its number."""
         self._number += 1
-        label = f"{self._tag}{self._number}".encode()
+        label = f"{self._tag}{self._number % self._known if self._known else self._number}".encode()
         head = _QUESTION.pack(self._number & 0xFFFF, 0x0100, 1, 0, 0, 0)
         self._socket.send(head + bytes((len(label),)) + label + b"\5bench\0\0\1\0\1")
         return self._number
@@ -160,8 +169,12 @@ def _latencies(gated: Client, free: Client, count: int) -> tuple[list[float], li
     return found[gated], found[free]
 
 
-def _flood(client: Client, count: int) -> float:
-    """Return the answers a second at full load. Raises BenchError when one failed."""
+def _flood(client: Client, server: Running, count: int) -> tuple[float, float]:
+    """Return the answers a second at full load, and the CPU microseconds of all processes for each.
+
+    Raises BenchError when one failed.
+    """
+    before = server.cpu()
     began = time.perf_counter()
     for _ in range(_TOGETHER):
         client.ask()
@@ -173,4 +186,4 @@ def _flood(client: Client, count: int) -> float:
     took = time.perf_counter() - began
     for _ in range(_TOGETHER):
         client.hear()
-    return count / took
+    return count / took, spent(before, server.cpu()) / 1000 / count
