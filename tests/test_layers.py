@@ -85,6 +85,10 @@ MAY_IMPORT = {
     "egress.framing": {"errors"},
     "egress.elements": {"errors", "egress.framing"},
     "egress.netlink": {"errors", "egress.counts", "egress.elements", "egress.sets"},
+    "egress.reports": {
+        "clients", "events", "lists.index", "names", "policy", "wire",
+        "egress.attempt", "egress.framing", "egress.hello", "egress.packets", "egress.ruleset",
+    },
     "egress.counts": {"egress.elements", "egress.framing"},
     "egress.facts": {"clients", "config", "lists.index", "lists.ranges", "names", "policy"},
     "egress.ruleset": {"config", "policy", "egress.facts", "egress.sets"},

@@ -7,15 +7,17 @@ A report is the beginning of a packet and the name of the chain that saw it, whi
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Final, NamedTuple
 
 from blocker.clients import Clients
 from blocker.egress import attempt, framing, packets, ruleset
-from blocker.egress.attempt import FOREIGN_DNS, UNRESOLVED, Flow
+from blocker.egress.attempt import BYPASS, FOREIGN_DNS, UNRESOLVED, Flow
 from blocker.egress.hello import dns
 from blocker.events import Basis, Recorder
+from blocker.lists.index import Index
 from blocker.names import to_text
-from blocker.policy import Action, Index, Policy, Trigger, Verdict, decide
+from blocker.policy import Action, Policy, Trigger, Verdict, decide
 from blocker.wire.query import Query
 
 _SUBSYSTEM: Final = 4 << 8  # NFNL_SUBSYS_ULOG
@@ -73,8 +75,25 @@ def read(wire: bytes) -> Iterator[Report]:
         yield Report(chain, said.get(_PAYLOAD, b""), int.from_bytes(said.get(_NUMBER, b"")))
 
 
-def record(to: Recorder, report: Report, clients: Clients, index: Index, basis: Basis) -> bool:
+class InForce:
+    """What reports are judged by."""
+
+    def __init__(self, clients: Clients, index: Index, basis: Basis) -> None:
+        """Take the policies, the lists, and what records say of both."""
+        self.clients = clients
+        self.index = index
+        self.basis = basis
+        bypass = index.apps.get(BYPASS)
+        self.foreign = replace(FOREIGN_DNS, reference=bypass.reference) if bypass is not None else FOREIGN_DNS
+        shared = (entry.rule for entry in index.shared() if entry.rule.app == BYPASS)
+        found = ((ip_network(rule.value), rule) for rule in shared)
+        self.resolvers = {net.network_address.packed: rule for net, rule in found if net.num_addresses == 1}
+        """Other people's resolvers that the lists know, and the entries that they stand in."""
+
+
+def record(to: Recorder, report: Report, force: InForce) -> bool:
     """Record the attempt that `report` is about; return whether it made sense."""
+    clients = force.clients
     said = ruleset.parts(report.chain)
     flow, payload = _flow(report.packet)
     if said is None or flow is None:
@@ -85,25 +104,26 @@ def record(to: Recorder, report: Report, clients: Clients, index: Index, basis: 
         policy = clients.policies.get(group, clients.unlisted)
     name = ""
     if trigger == Trigger.FOREIGN_DNS:
-        verdict, name = _question(policy, index, flow, payload)
+        verdict, name = _question(policy, force, flow, payload)
     elif trigger == Trigger.UNRESOLVED:
         verdict = attempt.refused(Trigger.UNRESOLVED, UNRESOLVED)
     else:
-        verdict = attempt.to_address(policy, index, flow.destination, app)
+        verdict = attempt.to_address(policy, force.index, flow.destination, app)
     if what == "note" and not verdict.monitored:
         verdict = replace(verdict, action=Action.PASSTHRU, monitored=True)
-    attempt.record(to, flow, group, verdict, basis, name)
+    attempt.record(to, flow, group, verdict, force.basis, name)
     return True
 
 
-def _question(policy: Policy, index: Index, flow: Flow, payload: bytes) -> tuple[Verdict, str]:
+def _question(policy: Policy, force: InForce, flow: Flow, payload: bytes) -> tuple[Verdict, str]:
     """Return the verdict on a question to another resolver, and the name that was asked, where it can be read."""
+    other = attempt.refused(Trigger.FOREIGN_DNS, force.resolvers.get(flow.destination, force.foreign))
     query = dns.read(payload) if flow.transport == "udp" and flow.port == _DNS else None
     if not isinstance(query, Query):
-        return attempt.refused(Trigger.FOREIGN_DNS, FOREIGN_DNS), ""
-    verdict = decide(policy, index, query.qname)
+        return other, ""
+    verdict = decide(policy, force.index, query.qname)
     if verdict.rule is None or verdict.rule.quiet or (verdict.action is Action.PASSTHRU and not verdict.monitored):
-        return attempt.refused(Trigger.FOREIGN_DNS, FOREIGN_DNS), to_text(query.qname)
+        return other, to_text(query.qname)
     return attempt.as_connection(verdict, Trigger.FOREIGN_DNS), to_text(query.qname)
 
 

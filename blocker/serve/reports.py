@@ -44,6 +44,7 @@ class Reports:
         self._region = region
         self._log = oplog.get("reports")
         self._generation: Generation | None = None
+        self._force: reports.InForce | None = None
         self._known = threading.Event()  # there is one
         self._next = -1  # number of the next report; -1: any
 
@@ -61,7 +62,8 @@ class Reports:
 
     def _adopt(self, standing: Standing) -> None:
         try:
-            self._generation = Generation.open(standing, self._generation)
+            opened = self._generation = Generation.open(standing, self._generation)
+            self._force = reports.InForce(opened.clients, opened.index, opened.basis)
             self._known.set()
         except BlockerError as error:
             self._log.error("attempts go on to be judged by the former lists", why=str(error))
@@ -86,11 +88,11 @@ class Reports:
                 self._region.bug(error)
 
     def _take(self, wire: bytes) -> None:
-        generation = self._generation
-        assert generation is not None
+        force = self._force
+        assert force is not None
         for report in reports.read(wire):
             if 0 <= self._next < report.number:
                 self._region.words[Word.DROPPED] += report.number - self._next
             self._next = report.number + 1
-            if not reports.record(self._region, report, generation.clients, generation.index, generation.basis):
-                self._region.malformed("other")
+            if not reports.record(self._region, report, force):
+                self._region.words[Word.DROPPED] += 1

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from blocker import config
 from blocker.clients import Clients
 from blocker.egress import framing, reports
-from blocker.egress.reports import Report
+from blocker.egress.reports import InForce, Report
 from blocker.errors import KernelError
 from blocker.events import Basis
 from blocker.sinks.region import Region
 from tests.egress.rules import CONFIG, index
 
 CLIENT, CHAT, OTHER = bytes((10, 0, 0, 5)), bytes((203, 0, 113, 1)), bytes((192, 0, 2, 1))
+RESOLVER = bytes((9, 9, 9, 9))
 LAB = bytes((10, 0, 0, 70))
 
 
@@ -47,7 +48,7 @@ def lists(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lists")
     made = index(folder, {"chat": ["203.0.113.0/24"], "video": ["198.51.100.7"], "bypass": ["?9.9.9.9"]})
     found = config.parse(CONFIG, "b.yaml", folder)
-    return Clients(found, made.apps, 0.0), made
+    return InForce(Clients(found, made.apps, 0.0), made, Basis())
 
 
 @pytest.mark.parametrize(("chain", "packet", "expected"), [
@@ -60,7 +61,10 @@ def lists(tmp_path_factory):
     ("redirect_staff_foreign-dns_bypass", udp(53, asked("www.example.com"), destination=OTHER),
      {"app": "bypass", "trigger": "foreign-dns", "qname": "www.example.com", "action": "refused"}),
     ("refuse_staff_foreign-dns_bypass", udp(53, b"nonsense", destination=OTHER), {"app": "bypass", "port": 53}),
-    ("refuse_staff_foreign-dns_bypass", tcp(853, destination=OTHER), {"app": "bypass", "port": 853}),
+    ("refuse_staff_foreign-dns_bypass", tcp(853, destination=OTHER),
+     {"app": "bypass", "port": 853, "entry": "built-in", "reference": "decision-1"}),
+    ("refuse_staff_foreign-dns_bypass", tcp(443, destination=RESOLVER),
+     {"app": "bypass", "value": "9.9.9.9", "reference": "decision-1"}),  # the list names it
     ("refuse_staff_unresolved_unresolved", tcp(5222, destination=OTHER),
      {"app": "unresolved", "trigger": "unresolved", "action": "refused"}),
     ("note_staff_unresolved_unresolved", tcp(5222, destination=OTHER), {"app": "unresolved", "action": "monitor"}),
@@ -69,7 +73,7 @@ def lists(tmp_path_factory):
 ])  # fmt: skip
 def test_records(lists, chain, packet, expected):
     region = Region()
-    assert reports.record(region, Report(chain, packet, 0), *lists, Basis())
+    assert reports.record(region, Report(chain, packet, 0), lists)
     (record,) = region.read()
     said = json.loads(b"{%b}" % record.tail)
     assert said | expected == said
@@ -78,7 +82,7 @@ def test_records(lists, chain, packet, expected):
 @pytest.mark.parametrize(("chain", "packet"), [("nonsense", tcp(1)), ("refuse_staff_address_chat", b"\x45"), ("", b"")])
 def test_what_makes_no_sense_is_no_record(lists, chain, packet):
     region = Region()
-    assert not reports.record(region, Report(chain, packet, 0), *lists, Basis())
+    assert not reports.record(region, Report(chain, packet, 0), lists)
     assert region.read() == []
 
 
@@ -108,4 +112,4 @@ def test_whatever_comes_is_read_or_refused(octets):
 
 @given(st.sampled_from(["refuse_staff_address_chat", "redirect_staff_foreign-dns_bypass"]), st.binary(max_size=120))
 def test_whatever_packet_is_reported(lists, chain, packet):
-    reports.record(Region(), Report(chain, packet, 0), *lists, Basis())
+    reports.record(Region(), Report(chain, packet, 0), lists)
