@@ -44,7 +44,7 @@ class Config(Section):
     listen: tuple[Listening, ...] = Field(
         default=(Endpoint(IPv4Address("127.0.0.1"), 5353), Endpoint(IPv6Address("::1"), 5353)), min_length=1
     )
-    """Addresses to serve DNS on, UDP and TCP, `ADDR:PORT`."""
+    """Addresses to serve DNS on, UDP and TCP, `ADDR:PORT`; not said: those of the default that the machine has."""
     upstream: Upstream = Upstream()
     """Whom we ask, and how hard we try."""
     cache: Cache = Cache()
