@@ -114,7 +114,7 @@ def watch(
     if live.missing:
         raise CaptureError(f"{live.missing[0]}: no such interface; `ip link` shows them")
     shown.began(f"watching {', '.join(interfaces)}", held)
-    for now, packet in _until_told(live):
+    for now, packet in _until_told(live, shown.flush):
         for found in watched.take(packet, now):
             if found.refused and cuts is not None:
                 _cut(cuts, found)
@@ -147,12 +147,15 @@ class Shown:
             begin = f'{{"time":"{moment}","client":{json.dumps(client)},'.encode()
             tail = attempt.tail(flow, found.group, found.verdict, self._basis, found.name)
             sys.stdout.buffer.write(begin + tail + b"}\n")
-            sys.stdout.buffer.flush()
             return
         to = f"[{address_text(flow.destination)}]" if len(flow.destination) == 16 else address_text(flow.destination)
         what = f"{found.verdict.trigger} {found.name}".rstrip()
         how = "cut" if found.refused else "noted"
         click.echo(f"{moment} {client} -> {to}:{flow.port}/{flow.transport} {what}: {rule.app} ({rule.source}), {how}")
+
+    def flush(self) -> None:
+        """Let what was printed be seen."""
+        sys.stdout.flush()
 
     def ended(self, packets: int, lost: int, watched: Observer) -> None:
         """Say what it came to."""
@@ -162,14 +165,15 @@ class Shown:
             click.echo(f"blocker:   {app} by {trigger}: {count}", err=True)
 
 
-def _until_told(live: Live) -> Iterator[tuple[float, Packet]]:
-    """Yield packets with monotonic times, until somebody wants us to end."""
+def _until_told(live: Live, between: Callable[[], None]) -> Iterator[tuple[float, Packet]]:
+    """Yield packets with monotonic times, until somebody wants us to end; call `between` when some have been taken."""
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: stopped.append(number))
     while not stopped:
         for packet in live.packets(_STEP):
             yield time.monotonic(), packet
+        between()
         live.look(time.monotonic())
     live.look(float("inf"))
 

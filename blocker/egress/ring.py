@@ -16,8 +16,11 @@ from typing import Final
 from blocker.egress import filter as sieve
 from blocker.errors import CaptureError
 
-_BLOCK: Final = 1 << 20  # octets
-_BLOCKS: Final = 16  # 16 MiB: 100,000 hellos, half a second of a flood
+_BLOCK: Final = 1 << 16  # octets
+_BLOCKS: Final = 512
+"""Many small ones: each is handed over after a moment, however little is in it, so that their number is what lasts when
+we are late. 32 MiB: 2 seconds, or 40,000 hellos."""
+_AT_ONCE: Final = 64  # blocks
 _FRAME: Final = 1 << 11
 _RETIRE: Final = 4  # ms until a block that is not full is handed over: what a finding may cost in time
 
@@ -57,7 +60,9 @@ class Ring:
         self.interface = interface
         self._socket = sock
         self._promiscuous = promiscuous
-        self._next = 0
+        self._next: int | None = (
+            None  # the block that comes next; not known yet: a process before us may have read some
+        )
         self.seen = 0  # packets that the filter let through
         self.lost = 0  # of them, those that found no room
         self._begin()
@@ -88,8 +93,13 @@ class Ring:
         return self._socket.fileno()
 
     def packets(self) -> Iterator[bytes]:
-        """Yield what has come, block after block; a block goes back to the kernel when all of it was taken."""
-        while (start := self._ready()) is not None:
+        """Yield what has come, block after block; a block goes back to the kernel when all of it was taken.
+
+        Ends in a flood too, so that whoever asks gets to what else there is to do.
+        """
+        for _ in range(_AT_ONCE):
+            if (start := self._ready()) is None:
+                return
             _, count, offset, _, _ = _HEAD.unpack_from(self._view, start + _STATUS_AT)
             at = start + offset
             for _ in range(count):
@@ -133,13 +143,15 @@ class Ring:
 
     def _ready(self) -> int | None:
         """Return where the next block of ours begins; None: the kernel has them all."""
-        start = self._next * _BLOCK
-        if not self._is_ours(start):
-            # Whoever follows a process that was killed does not know where that one stood.
+        if self._next is None:
             ready = [at for at in range(0, _BLOCK * _BLOCKS, _BLOCK) if self._is_ours(at)]
             if not ready:
                 return None
             start = min(ready, key=lambda at: _HEAD.unpack_from(self._view, at + _STATUS_AT)[4])
+        else:
+            start = self._next * _BLOCK
+            if not self._is_ours(start):
+                return None
         self._next = (start // _BLOCK + 1) % _BLOCKS
         return start
 

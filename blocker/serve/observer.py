@@ -30,7 +30,7 @@ from blocker.egress.observe import Finding, Observer
 from blocker.egress.ring import Ring
 from blocker.errors import BlockerError
 from blocker.lists.index import Index
-from blocker.serve import confine
+from blocker.serve import confine, priority
 from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link
@@ -57,6 +57,7 @@ def run(
     """
     setproctitle.setproctitle("blocker: watch")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
+    priority.be_prompt()  # a connection that was found out goes on for as long as we wait
     watching = config.egress.watch
     log = oplog.get("watch")
     news = News(Link(supervisor))
