@@ -64,8 +64,8 @@ class Neighbours:
 
         Of IPv4 it has the one it asks from: to be let through with another's answers it would have to be another.
         """
-        if client.startswith(_LOOPBACK):  # we ask ourselves
-            return [client, *sorted(each for each in self._ours if len(each) == size)]
+        if client.startswith(_LOOPBACK) or client in self._ours:  # we ask ourselves, and connect from any address
+            return list(dict.fromkeys([client, *sorted(each for each in self._ours if len(each) == size)]))
         mine = [client] if len(client) == size else []
         if len(client) == size == 4:
             return mine

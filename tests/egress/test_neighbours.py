@@ -101,6 +101,8 @@ def test_we_ask_ourselves():
     made = known(own(V4), own(V6), own(LINK_LOCAL), own(LOOPBACK), own(V4_TOO), own(V4_TOO, kind=21))
     assert made.of(LOOPBACK, 4) == [LOOPBACK, V4]
     assert V6 in made.of(LOOPBACK, 16)
+    assert made.of(V4, 4) == [V4]  # by an address of ours that is not the loopback's
+    assert V6 in made.of(V4, 16)
 
 
 WIRE = neighbour(V4) + own(V6) + neighbour(V6)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.device import PASS, Device
-from tests.lab.lab import UPSTREAM
+from tests.lab.lab import GATEWAY, GATEWAY_6, UPSTREAM
 
 LAB = {
     "groups": [],
@@ -33,6 +33,18 @@ def test_questions_to_others_are_answered_by_us(labs, node, version, tcp):
     kind, told = {4: ("A", "0.0.0.0"), 6: ("AAAA", "::")}[version]
     assert node.ask(OTHER[version], "wechat.com", kind, tcp=tcp) == [told]
     labs.recorded(app="wechat", trigger="qname")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_gate_on_the_node_itself(lab, version):
+    """Whichever of its addresses it asked from, it connects from another."""
+    lab.start(LAB | {"egress": LAB["egress"] | {"groups": [{"gate": "enforce"}]}})
+    node = Device(lab.gateway)
+    kind, resolver = {4: ("A", GATEWAY), 6: ("AAAA", GATEWAY_6)}[version]
+    lab.internet.table["www.shop.example", kind] = [ELSEWHERE[version]]
+    assert node.tcp(ELSEWHERE[version], 443).visibly_refused
+    assert node.ask(resolver, "www.shop.example", kind) == [ELSEWHERE[version]]
+    assert node.tls(ELSEWHERE[version], 443, "www.shop.example").how == PASS
 
 
 def test_we_ask_our_upstream_all_the_same(labs, node):
