@@ -23,6 +23,7 @@ from blocker.egress.learning import Found, Learning, Reason
 from blocker.egress.questions import Question, Questions
 from blocker.egress.talk import Banned, LookedUp, Message, Met
 from blocker.errors import KernelError
+from blocker.names import Name
 from blocker.sinks import oplog
 
 _STEP: Final = 0.2  # seconds between looks at what is due
@@ -53,6 +54,7 @@ class Learner:
         self._questions = Questions(self._bounds.rate, self._bounds.names)
         self._inbox: queue.SimpleQueue[Message | _Adoption | None] = queue.SimpleQueue()
         self._restored: set[str] = set()  # apps whose sets were read
+        self._listed: frozenset[Name] = frozenset()  # names that are asked for whether or not anybody has asked us
         self._tell_at = self._say_at = 0.0
         self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
 
@@ -132,7 +134,9 @@ class Learner:
         learning.forget(known.apps)
         questions.most = bounds.names
         questions.keep(name for name in questions.names() if known.wants(name))
-        for name in known.names():
+        listed = list(known.names())
+        self._listed = frozenset(listed)
+        for name in listed:
             questions.add(name, now)
         for app in known.apps:
             if app not in self._restored:
@@ -161,7 +165,10 @@ class Learner:
                     self._questions.add(name, now)
         elif isinstance(said, LookedUp):
             name, ttl, addresses, aliases, _ = said.answer
-            self._questions.answered(Question(name, said.qtype), ttl, now)
+            if addresses or name in self._listed:
+                self._questions.answered(Question(name, said.qtype), ttl, now)
+            else:  # devices can ask for names without end: those that lead nowhere take no room
+                self._questions.drop(Question(name, said.qtype))
             app = known.banned(name)
             if known.needed(name):
                 yield from self._learning.allow(name, addresses, ttl, now, Reason.NEEDED)

@@ -51,6 +51,10 @@ class Questions:
             if question not in self._due and len(self._due) < 2 * self.most:
                 self._put(question, now)
 
+    def drop(self, question: Question) -> None:
+        """Ask this no more."""
+        self._due.pop(question, None)
+
     def keep(self, wanted: Iterable[Name]) -> None:
         """Forget all names but these."""
         kept = frozenset(wanted)

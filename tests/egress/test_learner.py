@@ -99,6 +99,20 @@ def test_what_it_asks(rig):
     assert {question.name for question in rig.asked} == {BELOW}
 
 
+def test_names_that_lead_nowhere_take_no_room(rig):
+    rig.look(1.0)
+    rig.step(Banned([BELOW]))
+    rig.step(found(BELOW), found(BELOW, SIX, qtype=28), found(BANNED), found(BANNED, qtype=28))
+    rig.asked.clear()
+    rig.look(4000.0)
+    rig.look(1.0)
+    assert {each for each in rig.asked if each.name == BELOW} == {Question(BELOW, 28)}
+    assert {each for each in rig.asked if each.name == BANNED} == {
+        Question(BANNED, 1),
+        Question(BANNED, 28),
+    }  # a list's
+
+
 def test_what_it_refuses_and_lets_go(rig):
     rig.step(found(BANNED, ONE, TWO), found(BANNED, SIX, qtype=28))
     assert rig.refused == {("learned_tiktok_4", ONE), ("learned_tiktok_4", TWO), ("learned_tiktok_6", SIX)}

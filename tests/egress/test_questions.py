@@ -54,6 +54,16 @@ def test_there_are_only_so_many():
     assert len(asked) == len(asked.take(1.0)) == 20
 
 
+def test_one_question_less():
+    asked = Questions(rate=1000, most=100)
+    asked.add(NAMES[0], 0.0)
+    asked.drop(Question(NAMES[0], A))
+    asked.drop(Question(NAMES[1], A))
+    assert asked.take(1.0) == [Question(NAMES[0], AAAA)]
+    asked.add(NAMES[0], 1.0)  # somebody asked for it again
+    assert asked.take(2.0) == [Question(NAMES[0], A)]
+
+
 def test_what_nobody_wants_any_more():
     asked = Questions(rate=1000, most=100)
     for name in NAMES:
