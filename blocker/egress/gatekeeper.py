@@ -34,6 +34,7 @@ _SAY_EVERY: Final = 60.0  # seconds between two log lines about the same trouble
 _VERSION: Final = {4: 4, 16: 6}  # octets of an address: IP version
 
 Request = tuple[socket.socket, Asks]
+Reply = Callable[[bytes], None]  # to whoever said something; never waits
 
 
 class Kernel(Protocol):
@@ -64,7 +65,7 @@ class Gatekeeper:
         devices: Devices,
         config: Gating,
         region: Region,
-        learn: Callable[[Message], None] = lambda _message: None,
+        learn: Callable[[Message, Reply], None] = lambda _message, _reply: None,
     ) -> None:
         """`listener` takes the workers' packets; it outlives us, so that they need not wait for the next of us.
 
@@ -100,6 +101,11 @@ class Gatekeeper:
         """Go on with another configuration, the rules having been made; from any thread."""
         self._wishes.append(partial(self._adopt, config))
         self._wake()
+
+    def announce(self, message: bytes) -> None:
+        """Tell all workers that learn, from any thread."""
+        for sock in list(self._teachers):
+            _send(sock, message)
 
     def look_up(self, question: Question) -> bool:
         """Have a worker look a name up, and tell whether there was one that could; from any thread."""
@@ -229,7 +235,7 @@ class Gatekeeper:
                 continue
             if isinstance(said, Met) and sock not in self._teachers:
                 self._teachers.append(sock)
-            self._learn(said)
+            self._learn(said, partial(_send, sock))
         return found
 
     def _serve(self, requests: Sequence[Request]) -> None:
@@ -246,8 +252,7 @@ class Gatekeeper:
         else:
             status = Status.OPEN
         for sock, asks in requests:
-            with contextlib.suppress(OSError):  # it reads too slowly: its clients ask again
-                sock.send(talk.done(asks.number, status))
+            _send(sock, talk.done(asks.number, status))
 
     def _open(self, asks: Sequence[Ask]) -> None:
         now = time.monotonic()
@@ -304,8 +309,7 @@ class Gatekeeper:
 
     def _tell(self, message: bytes) -> None:
         for sock in self._workers:
-            with contextlib.suppress(OSError):
-                sock.send(message)
+            _send(sock, message)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -316,6 +320,11 @@ class Gatekeeper:
         if now >= self._say_at:
             self._say_at = now + _SAY_EVERY
             self._log.error(what, exc_info=error)
+
+
+def _send(sock: socket.socket, message: bytes) -> None:
+    with contextlib.suppress(OSError):  # it is gone, or reads too slowly: what waits there goes on by itself
+        sock.send(message)
 
 
 def _batches(pairs: Sequence[tuple[Pair, float]]) -> Iterator[Sequence[tuple[Pair, float]]]:

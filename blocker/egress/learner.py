@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from blocker.config import Learning as Bounds
-from blocker.egress import learned, sets
+from blocker.egress import learned, sets, talk
 from blocker.egress.elements import Change, Drop, Element, Put
-from blocker.egress.gatekeeper import Kernel
+from blocker.egress.gatekeeper import Kernel, Reply
 from blocker.egress.known import Known
 from blocker.egress.learned import Learned
 from blocker.egress.learning import Change as Verdict
 from blocker.egress.learning import Found, Learning, Reason
 from blocker.egress.questions import Question, Questions
-from blocker.egress.talk import Banned, LookedUp, Message, Met
+from blocker.egress.talk import Banned, LookedUp, Message, Met, Status
 from blocker.errors import KernelError
 from blocker.names import Name
 from blocker.sinks import oplog
@@ -30,6 +30,13 @@ _STEP: Final = 0.2  # seconds between looks at what is due
 _TELL: Final = 5.0  # seconds between two writings of the file
 _WAITING: Final = 1000  # messages; what workers say beyond that is dropped
 _SAY_EVERY: Final = 60.0  # seconds between two log lines about trouble
+
+
+class _Heard(NamedTuple):
+    """What a worker said."""
+
+    message: Message
+    reply: Reply
 
 
 class _Adoption(NamedTuple):
@@ -42,17 +49,23 @@ class _Adoption(NamedTuple):
 class Learner:
     """Everything that is learned."""
 
-    def __init__(self, kernel: Kernel, look_up: Callable[[Question], bool], folder: Path) -> None:
-        """`look_up` has a worker ask, and tells whether there was one; the file goes into `folder`."""
+    def __init__(
+        self, kernel: Kernel, look_up: Callable[[Question], bool], announce: Callable[[bytes], None], folder: Path
+    ) -> None:
+        """`look_up` has a worker ask, and tells whether there was one; `announce` tells all of them something.
+
+        The file goes into `folder`.
+        """
         self._kernel = kernel
         self._look_up = look_up
+        self._announce = announce
         self._folder = folder
         self._log = oplog.get("learner")
         self._known: Known | None = None
         self._bounds = Bounds()
         self._learning = Learning(self._bounds.probation, self._bounds.keep, self._bounds.recent)
         self._questions = Questions(self._bounds.rate, self._bounds.names)
-        self._inbox: queue.SimpleQueue[Message | _Adoption | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Heard | _Adoption | None] = queue.SimpleQueue()
         self._restored: set[str] = set()  # apps whose sets were read
         self._listed: frozenset[Name] = frozenset()  # names that are asked for whether or not anybody has asked us
         self._tell_at = self._say_at = 0.0
@@ -71,10 +84,10 @@ class Learner:
         """Go on with what is in force, the sets having been made; None: do not learn. From any thread."""
         self._inbox.put(_Adoption(known, bounds))
 
-    def hear(self, message: Message) -> None:
+    def hear(self, message: Message, reply: Reply) -> None:
         """Take what a worker says, from any thread; never waits."""
         if self._inbox.qsize() < _WAITING:
-            self._inbox.put(message)
+            self._inbox.put(_Heard(message, reply))
 
     def step(self, now: float, timeout: float | None = None) -> bool:
         """Take what has come, having waited for it up to `timeout` seconds; False: it is time to end."""
@@ -86,8 +99,8 @@ class Learner:
             return False
         if isinstance(said, _Adoption):
             self._adopt(said.known, said.bounds, now)
-        elif self._known is not None:
-            self._apply(list(self._heard(said, self._known, now)))
+        else:
+            self._take(*said, now)
         return True
 
     def look(self, now: float) -> None:
@@ -154,6 +167,18 @@ class Learner:
             for key, left in held:
                 self._learning.restore(app, key, left / 1000, now)
 
+    def _take(self, message: Message, reply: Reply, now: float) -> None:
+        if self._known is not None:
+            self._apply(list(self._heard(message, self._known, now)))
+        if isinstance(message, Met) and message.number:  # whatever came of it: answers wait
+            reply(talk.done(message.number, Status.OPEN))
+        elif isinstance(message, Met) and not message.answers:  # a new worker: what is refused already
+            for each in talk.refused(self._refused(), refused=True):
+                reply(each)
+
+    def _refused(self) -> Iterator[bytes]:
+        return (suspect.address for suspect in self._learning.suspects() if suspect.refused)
+
     def _heard(self, said: Message, known: Known, now: float) -> Iterator[Verdict]:
         if isinstance(said, Met):
             for answer in said.answers:
@@ -179,6 +204,8 @@ class Learner:
     def _apply(self, verdicts: Sequence[Verdict]) -> None:
         """Change the kernel's sets, each in a transaction of its own: one that is not there stops no other."""
         wanted: dict[str, dict[bytes, int]] = {}
+        for message in talk.refused({each.address for each in verdicts if each.seconds}, refused=True):
+            self._announce(message)  # before it is so: an allowed name that turns up meanwhile waits for us
         for app, address, seconds in verdicts:
             wanted.setdefault(sets.learned(app, 4 if len(address) == 4 else 6), {})[address] = seconds
         for name, some in wanted.items():
@@ -192,6 +219,9 @@ class Learner:
             except KernelError as error:
                 if error.number != errno.ENOENT:  # it comes with the next rules, and everything is said again
                     self._say(f"cannot refuse what was learned: {error}")
+        gone = {each.address for each in verdicts if not each.seconds}
+        for message in talk.refused(gone - set(self._refused()) if gone else (), refused=False):
+            self._announce(message)
 
     def _say(self, what: str, error: Exception | None = None) -> None:
         now = time.monotonic()

@@ -113,6 +113,7 @@ class Learning:
         for suspect in list(self.suspects()):
             if suspect.until + _LINGER <= now:
                 self._forget(suspect)
+                changes += [Change(suspect.app, suspect.address, 0)] if suspect.refused else []
             elif not suspect.refused and suspect.reason is Reason.NONE:
                 changes += self._refuse(suspect, now)
         return changes

@@ -23,6 +23,7 @@ _MET: Final = b"M"
 _BANNED: Final = b"B"
 _LOOK_UP: Final = b"L"
 _LOOKED_UP: Final = b"U"
+_REFUSED: Final = b"R"
 _NUMBER: Final = struct.Struct("=I")
 _ASKED: Final = struct.Struct("=IB")  # seconds, addresses
 _QTYPE: Final = struct.Struct("=H")
@@ -80,6 +81,14 @@ class Met(NamedTuple):
     """What allowed names were found to have; none: a worker says that it can be asked."""
 
     answers: list[Answer]
+    number: int = 0  # answers wait until this is answered; 0: none does
+
+
+class Refused(NamedTuple):
+    """Addresses that are refused, or no longer."""
+
+    addresses: list[bytes]
+    refused: bool
 
 
 class Banned(NamedTuple):
@@ -102,7 +111,7 @@ class LookedUp(NamedTuple):
     answer: Answer
 
 
-Message = Asks | Done | Forget | Met | Banned | LookUp | LookedUp
+Message = Asks | Done | Forget | Met | Refused | Banned | LookUp | LookedUp
 
 
 def asks(number: int, wanted: Iterable[Ask]) -> bytes:
@@ -131,9 +140,16 @@ def answer_size(answer: Answer) -> int:
     return len(answer.name) + 3 + _ASKED.size + 17 * addresses + sum(len(alias) + 1 for alias in aliases)
 
 
-def met(answers: Iterable[Answer]) -> bytes:
-    """Return what allowed names have."""
-    return _MET + b"".join(map(_answered, answers))
+def met(answers: Iterable[Answer], number: int = 0) -> bytes:
+    """Return what allowed names have; the other side says when it has acted on it, by `number` if that is not 0."""
+    return b"".join((_MET, _NUMBER.pack(number), *map(_answered, answers)))
+
+
+def refused(addresses: Iterable[bytes], *, refused: bool) -> Iterator[bytes]:
+    """Yield messages that say that these addresses are refused, or no longer."""
+    head, room = _REFUSED + bytes((refused,)), MAX_MESSAGE // 17 - 1
+    told = [_address(each) for each in addresses]
+    yield from (head + b"".join(told[at : at + room]) for at in range(0, len(told), room))
 
 
 def banned(asked: Iterable[Name]) -> bytes:
@@ -166,11 +182,13 @@ def _read(message: bytes) -> Message:
     if kind == _DONE and len(message) == 2 + _NUMBER.size:
         return Done(_NUMBER.unpack_from(message, 1)[0], Status(message[-1]))
     if kind == _FORGET:
-        return Forget(list(_read_all(_read_address, message)))
+        return Forget(list(_read_all(_read_address, message, 1)))
     if kind == _MET:
-        return Met(list(_read_answers(message, 1)))
+        return Met(list(_read_answers(message, 1 + _NUMBER.size)), _NUMBER.unpack_from(message, 1)[0])
+    if kind == _REFUSED:
+        return Refused(list(_read_all(_read_address, message, 2)), bool(message[1]))
     if kind == _BANNED:
-        return Banned(list(_read_all(_read_name, message)))
+        return Banned(list(_read_all(_read_name, message, 1)))
     if kind == _LOOK_UP:
         name, end = _read_name(message, 1 + _QTYPE.size)
         if end == len(message):
@@ -209,8 +227,7 @@ def _read_asks(message: bytes, at: int) -> Iterator[Ask]:
         yield Ask(client, seconds, addresses)
 
 
-def _read_all(read_one: Callable[[bytes, int], tuple[bytes, int]], message: bytes) -> Iterator[bytes]:
-    at = 1
+def _read_all(read_one: Callable[[bytes, int], tuple[bytes, int]], message: bytes, at: int) -> Iterator[bytes]:
     while at < len(message):
         one, at = read_one(message, at)
         yield one

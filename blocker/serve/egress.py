@@ -67,9 +67,9 @@ class Egress:
             Rtnetlink(),
             config.egress.gating,
             region,
-            lambda said: self._learner.hear(said),
+            lambda said, reply: self._learner.hear(said, reply),
         )
-        self._learner = Learner(Netlink(), self._gate.look_up, folder)
+        self._learner = Learner(Netlink(), self._gate.look_up, self._gate.announce, folder)
         self._region = region
         self._rules = Rules(folder, self._made)
 

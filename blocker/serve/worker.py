@@ -145,12 +145,13 @@ class Worker:
             self._resolver.refresh(exchange.query, now)
 
     def _settled(self, exchange: Exchange) -> None:
-        """Send the answer of an exchange, unless it must wait for the gate."""
-        if self._teacher is not None:
-            self._teacher.meet(exchange)
-        if exchange.told and self._held is not None and not self._held.passes(exchange):
-            return
-        self._send(exchange)
+        """Send the answer of an exchange, unless it must wait for the kernel's sets."""
+        if self._teacher is None or self._teacher.passes(exchange):
+            self._leave(exchange)
+
+    def _leave(self, exchange: Exchange) -> None:
+        if not exchange.told or self._held is None or self._held.passes(exchange):
+            self._send(exchange)
 
     def _send(self, exchange: Exchange) -> None:
         """Send the answer of an exchange; over UDP it waits for the batch's end."""
@@ -175,8 +176,9 @@ class Worker:
             self._teacher = None
         elif self._teacher is None and wanted and self._gate is not None:
             self._teacher = Teacher(
-                self._loop, self._gate, self._region, self._cache, self._refresh, config.upstream.deadline
-            )
+                self._loop, self._gate, self._region, self._cache, self._refresh, config.upstream.deadline,
+                self._leave, self._flush,
+            )  # fmt: skip
 
     def _refresh(self, query: Query, now: float) -> None:
         """Ask upstream for the cache's sake; whoever wants the answer finds it there."""
@@ -298,12 +300,12 @@ class Worker:
             await asyncio.sleep(0.02)
         for resolver in resolvers:
             resolver.close()
+        if self._teacher is not None:
+            self._teacher.close()
         if self._held is not None:
             while len(self._held) and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)
             self._held.close()
-        if self._teacher is not None:
-            self._teacher.close()
         self._flush()
         self._loop.remove_reader(self._channel.fileno())  # what comes now comes too late to be adopted
         await asyncio.sleep(0)

@@ -8,10 +8,10 @@ import pytest
 
 from blocker import names
 from blocker.config import Learning as Bounds
-from blocker.egress import learned
+from blocker.egress import learned, talk
 from blocker.egress.learner import Learner
 from blocker.egress.questions import Question
-from blocker.egress.talk import Answer, Banned, LookedUp, Met
+from blocker.egress.talk import Answer, Banned, Done, LookedUp, Met, Refused, Status
 from tests.egress.test_gatekeeper import Fake
 
 BANNED, BELOW, ALLOWED, NEEDED, CDN = (
@@ -52,7 +52,8 @@ class Rig:
         self.kernel = kernel or Fake()
         self.asked = []
         self.folder = folder
-        self.learner = Learner(self.kernel, self.ask, folder)
+        self.said = []
+        self.learner = Learner(self.kernel, self.ask, self.said.append, folder)
         self.now = 0.0
         if known:
             self.learner.adopt(Lists(), Bounds(**{"probation": 0, "rate": 100, **bounds}))
@@ -63,8 +64,9 @@ class Rig:
         return True
 
     def step(self, *messages):
+        self.said.clear()
         for each in messages:
-            self.learner.hear(each)
+            self.learner.hear(each, self.said.append)
         for _ in range(max(1, len(messages))):
             assert self.learner.step(self.now)
 
@@ -75,6 +77,9 @@ class Rig:
     def told(self):
         self.learner.tell(self.now)
         return learned.read(self.folder)
+
+    def heard(self):
+        return [talk.read(message) for message in self.said]
 
     @property
     def refused(self):
@@ -123,6 +128,25 @@ def test_what_it_refuses_and_lets_go(rig):
     assert said.guarded == {"tiktok allowed": 1}
     (one,) = [each for each in said.addresses if each.address == "198.51.100.1"]
     assert (one.state, one.reason, one.by) == ("left alone", "allowed", "allowed.example")
+
+
+def test_what_it_tells_the_workers(rig):
+    rig.step(found(BANNED, ONE))
+    assert rig.heard() == [Refused([ONE], refused=True)]
+    rig.step(Met([]))  # another worker
+    assert rig.heard() == [Refused([ONE], refused=True)]
+    rig.step(Met([Answer(ALLOWED, 60, [ONE])], 7))
+    assert rig.heard() == [Refused([ONE], refused=False), Done(7, Status.OPEN)]  # only then the answer may go
+    rig.step(Met([Answer(BELOW, 60, [ONE])], 8))
+    assert rig.heard() == [Done(8, Status.OPEN)]
+    rig.step(Met([]))
+    assert rig.heard() == []
+
+
+def test_whoever_waits_hears_of_it_also_while_nothing_is_learned(tmp_path):
+    rig = Rig(tmp_path, known=False)
+    rig.step(Met([Answer(ALLOWED, 60, [ONE])], 7))
+    assert rig.heard() == [Done(7, Status.OPEN)]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +236,7 @@ def test_as_a_thread(tmp_path):
     rig.learner.start()
     rig.learner.adopt(Lists(), Bounds(probation=0))
     assert heard.wait(10)
-    rig.learner.hear(found(BANNED, ONE))
+    rig.learner.hear(found(BANNED, ONE), rig.said.append)
     deadline = time.monotonic() + 10
     while not rig.refused:
         assert time.monotonic() < deadline

@@ -104,8 +104,9 @@ def test_an_allowed_name_that_turns_up_meanwhile():
 def test_what_was_not_seen_for_long_is_forgotten():
     each = made()
     find(each, ONE)
-    each.look(HOUR + 2.0)
-    assert list(each.suspects()) == []  # and the kernel has forgotten it by itself
+    assert each.look(HOUR + 1.0) == []
+    assert each.look(HOUR + 2.0) == [Change("tiktok", ONE, 0)]  # as the kernel has by itself: for those who were told
+    assert list(each.suspects()) == []
 
 
 def test_two_apps_at_one_address():

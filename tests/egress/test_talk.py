@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocker.egress import talk
-from blocker.egress.talk import Answer, Ask, Asks, Banned, Done, Forget, LookedUp, LookUp, Met, Status
+from blocker.egress.talk import Answer, Ask, Asks, Banned, Done, Forget, LookedUp, LookUp, Met, Refused, Status
 from blocker.errors import TalkError
 
 NAME, ALIAS = b"\3www\7example\0", b"\5alias\7example\0"
@@ -23,6 +23,9 @@ SAID = Answer(NAME, 60, [V4, V6], [ALIAS], excepted=True)
         (talk.forget([V4, V6]), Forget([V4, V6])),
         (talk.forget([]), Forget([])),
         (talk.met([]), Met([])),
+        (talk.met([SAID], 9), Met([SAID], 9)),
+        (next(talk.refused([V4, V6], refused=True)), Refused([V4, V6], refused=True)),
+        (next(talk.refused([V4], refused=False)), Refused([V4], refused=False)),
         (talk.met([SAID, Answer(b"\0", 0, [])]), Met([SAID, Answer(b"\0", 0, [], [])])),
         (talk.banned([NAME, b"\0"]), Banned([NAME, b"\0"])),
         (talk.look_up(NAME, 28), LookUp(NAME, 28)),
@@ -38,6 +41,14 @@ def test_an_answer_with_very_many_addresses_is_cut():
     message = talk.asks(7, [wish])
     assert talk.read(message) == Asks(7, [Ask(V6, 60, [V6] * talk.MAX_ADDRESSES)])
     assert len(message) <= talk.size(wish) + 5
+
+
+def test_very_many_addresses_are_several_messages():
+    many = [bytes(12) + number.to_bytes(4) for number in range(10_000)]
+    messages = list(talk.refused(many, refused=True))
+    assert max(map(len, messages)) <= talk.MAX_MESSAGE
+    assert [address for message in messages for address in talk.read(message).addresses] == many
+    assert list(talk.refused([], refused=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -66,7 +77,7 @@ def test_what_nobody_says(message):
         talk.read(message)
 
 
-@given(st.binary(max_size=100), st.sampled_from([b"", b"A", b"D", b"F", b"M", b"B", b"L", b"U"]))
+@given(st.binary(max_size=100), st.sampled_from([b"", b"A", b"D", b"F", b"M", b"B", b"L", b"U", b"R"]))
 def test_any_octets_are_read_or_refused(octets, kind):
     try:
         talk.read(kind + octets)

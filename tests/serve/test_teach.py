@@ -7,7 +7,7 @@ import pytest
 
 from blocker import names
 from blocker.egress import talk
-from blocker.egress.talk import Answer, Banned, LookedUp, Met
+from blocker.egress.talk import Answer, Banned, LookedUp, Met, Status
 from blocker.policy import Policy, Scope, Treatment, Waiver
 from blocker.serve.teach import Teacher
 from blocker.sinks.region import Region
@@ -29,6 +29,7 @@ class Rig(End):
         super().__init__(folder)
         self.bench = Bench()
         self.looked_up = []
+        self.sent = []
         self.teacher = Teacher(
             self.loop,
             self.path,
@@ -36,6 +37,8 @@ class Rig(End):
             self.bench.cache,
             lambda query, now: self.looked_up.append(query),
             0.01,
+            self.sent.append,
+            lambda: None,
         )
 
     async def begin(self):
@@ -48,7 +51,7 @@ class Rig(End):
         exchange = self.bench.line.open(packet, policy, CLIENT, "udp", now)
         if exchange.wanted:
             self.bench.finish(exchange, said(packet, reply), now)
-        self.teacher.meet(exchange)
+        return self.teacher.passes(exchange)
 
     def close(self):
         self.teacher.close()
@@ -135,6 +138,52 @@ def test_what_cannot_be_looked_up(played):
     async def script(rig):
         rig.egress.send(talk.look_up(BANNED, 28))
         assert await rig.asked() == LookedUp(28, Answer(BANNED, 0, [], []))  # nobody answered
+
+    played(script)
+
+
+async def refuse(rig, *addresses):
+    for message in talk.refused(addresses, refused=True):
+        rig.egress.send(message)
+    await rig.until(lambda: rig.teacher._refused >= set(addresses))
+
+
+def test_an_answer_waits_until_its_address_is_let_go(played):
+    async def script(rig):
+        await refuse(rig, ADDRESS)
+        assert rig.ask("other.example.com", "other.example.com 60 A 192.0.2.2")  # not that one
+        assert not rig.ask()
+        told = await rig.asked()
+        assert (told.number > 0, [each.name for each in told.answers]) == (True, [NAME])
+        assert rig.sent == []
+        rig.egress.send(next(talk.refused([ADDRESS], refused=False)))
+        rig.egress.send(talk.done(told.number, Status.OPEN))
+        await rig.until(lambda: rig.sent)
+        assert rig.ask("last.example.com")  # it is refused no longer
+
+    played(script)
+
+
+def test_it_waits_for_a_moment_only(played):
+    async def script(rig):
+        await refuse(rig, ADDRESS)
+        assert not rig.ask()
+        await rig.until(lambda: rig.sent)
+        told = await rig.asked()
+        rig.egress.send(talk.done(told.number, Status.OPEN))  # too late
+        await rig.turn()
+        assert len(rig.sent) == 1
+
+    played(script)
+
+
+def test_when_the_egress_process_dies_nothing_is_known_to_be_refused(played):
+    async def script(rig):
+        await refuse(rig, ADDRESS)
+        assert not rig.ask()
+        rig.egress.close()
+        await rig.until(lambda: rig.sent)
+        assert rig.ask("other.example.com")
 
     played(script)
 
