@@ -91,7 +91,7 @@ class Flows:
             state = self._old.get(key, OTHER)
         if isinstance(state, int) and state < 0:
             return ()
-        read = dns.read_stream if packet.port == DNS else first.read
+        read = dns.read_stream if packet.port == DNS else _first
         if state is OTHER:  # its beginning was before ours: only what looks like a beginning is taken for one
             found = read(packet.payload)
             if found is OTHER:
@@ -166,6 +166,10 @@ class Flows:
 
 
 _KINDS: Final[dict[type, str]] = {Hello: "tls", Request: "http", Record: "mmtls", Query: "dns"}
+
+
+def _first(stream: bytes) -> Hello | Request | Record | Unread:
+    return first.read(stream, early=True)
 
 
 def _settled(base: int) -> int:

@@ -54,6 +54,12 @@ def test_a_hello_over_two_segments_in_either_order(cut):
     assert name_in(seen(tcp.syn(), first, first, second, second)) == [TIKTOK]
 
 
+def test_a_name_in_the_first_segment_needs_no_second():
+    message = messages.handshake((0, messages.listed(b"www.tiktok.com")), (21, bytes(3000)))
+    tcp = Connection()
+    assert name_in(seen(tcp.syn(), tcp.data(messages.records(message, 4096)[:1400]))) == [TIKTOK]
+
+
 def test_one_octet_at_a_time():
     tcp = Connection(start=(1 << 32) - 50)
     assert name_in(seen(tcp.syn(), *(tcp.data(HELLO[at : at + 1], at) for at in range(len(HELLO))))) == [TIKTOK]

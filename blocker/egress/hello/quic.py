@@ -59,7 +59,7 @@ class Initials:
         self._waiting = 0  # octets in them
 
     def feed(self, datagram: bytes) -> Hello | Unread:
-        """Take the next datagram from the client; return the ClientHello once it is whole.
+        """Take the next datagram from the client; return the ClientHello once its server name has come.
 
         OTHER: this datagram brought nothing of one. Others may still.
         """
@@ -74,7 +74,7 @@ class Initials:
         if not brought:
             return OTHER
         self._join()
-        return tls.read_message(bytes(self._have))
+        return tls.read_message(bytes(self._have), early=True)
 
     def _open(self, datagram: bytes, version: int, head: "_Head", dcid: bytes) -> bytes | None:
         if self._keys is not None and (plain := unprotect(datagram, head, self._keys)) is not None:

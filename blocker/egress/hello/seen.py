@@ -25,7 +25,7 @@ OTHER: Final = Unread.OTHER
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A TLS ClientHello, over TCP or inside QUIC."""
+    """A TLS ClientHello, over TCP or inside QUIC; one that was read early, as far as it had come."""
 
     name: Name | None  # the server name (RFC 6066 §3); None without one, or if it is no name
     ech: bool = False  # carries encrypted_client_hello (RFC 9849); browsers send an empty one as a disguise too

@@ -23,10 +23,11 @@ _MAX_EXTENSIONS: Final = 256  # looked at; browsers send about 20
 _PAIR: Final = Struct("!HH")
 
 
-def read(stream: bytes) -> Hello | Unread:
-    """Return the ClientHello that `stream` begins with.
+def read(stream: bytes, *, early: bool = False) -> Hello | Unread:
+    """Return the ClientHello that `stream` begins with; if `early`, as soon as its server name has come.
 
-    One that says it is longer than anybody keeps (LIMIT) is read as far as it has come, so that padding hides no name.
+    Who only looks need not wait for a segment that adds nothing, and may never see it. One that says it is longer than
+    anybody keeps (LIMIT) is read early in any case, so that padding hides no name.
     """
     if len(stream) >= 2 and stream[:2] != b"\x16\x03":
         return OTHER
@@ -39,22 +40,22 @@ def read(stream: bytes) -> Hello | Unread:
         at += _RECORD_HEAD
         message = message + stream[at : at + size] if message else stream[at : at + size]
         at += size
-        if (found := read_message(message)) is not MORE:
+        if (found := read_message(message, early=early)) is not MORE:
             return found
     if stream[at : at + 1] not in (b"", b"\x16"):
         return OTHER
     return MORE if len(stream) < LIMIT else OTHER
 
 
-def read_message(message: bytes) -> Hello | Unread:
-    """Return the ClientHello in the handshake messages that begin with `message`, without record heads."""
+def read_message(message: bytes, *, early: bool = False) -> Hello | Unread:
+    """Return the ClientHello in the handshake messages that begin with `message`, without record heads, as `read`."""
     if message and message[0] != _CLIENT_HELLO:
         return OTHER
     if len(message) < 4:
         return MORE
     end = 4 + (message[1] << 16 | message[2] << 8 | message[3])
     whole = len(message) >= end
-    if not whole and end <= LIMIT:
+    if not whole and not early and end <= LIMIT:
         return MORE
     try:
         hello = _hello(message, end)
@@ -64,7 +65,7 @@ def read_message(message: bytes) -> Hello | Unread:
         return hello or OTHER
     if hello is not None and hello.name is not None:
         return hello
-    return MORE if len(message) < LIMIT else OTHER
+    return MORE if end <= LIMIT or len(message) < LIMIT else OTHER
 
 
 def _hello(message: bytes, end: int) -> Hello | None:

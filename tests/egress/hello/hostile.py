@@ -1,6 +1,7 @@
 """Hostile beginnings of connections: no reader raises, and what is refused stays refused."""
 
 import random
+from functools import partial
 
 from hypothesis import strategies as st
 
@@ -25,7 +26,10 @@ REAL = (
 FRAMES = (messages.crypto(HELLO[5:], 60, 61, order=(2, 0, 1)),)
 KEYS = quic.derive(quic.V1, bytes(8))
 
-READERS = (first.read, tls.read, tls.read_message, http.read, mmtls.read, dns.read, dns.read_stream)
+READERS = (
+    first.read, partial(first.read, early=True), tls.read, tls.read_message, http.read, mmtls.read, dns.read,
+    dns.read_stream,
+)  # fmt: skip
 VALUES = (Hello, Request, Record, Query, Unread)
 
 edits = st.lists(st.tuples(st.integers(0, 1300), st.binary(max_size=4)), max_size=4)

@@ -27,6 +27,21 @@ def test_every_shorter_beginning_needs_more():
     assert {tls.read(data[:end]) for end in range(len(data))} == {MORE}
 
 
+def test_who_only_looks_has_the_name_as_soon_as_it_has_come():
+    data = messages.client_hello("www.example.com")
+    behind = data.index(b"www.example.com") + len(b"www.example.com")
+    assert {tls.read(data[:end], early=True) for end in range(behind)} == {MORE}
+    assert {tls.read(data[:end], early=True).name for end in range(behind, len(data))} == {
+        names.from_text("www.example.com")
+    }
+
+
+def test_without_a_name_the_end_is_waited_for():
+    data = messages.client_hello(None)
+    assert {tls.read(data[:end], early=True) for end in range(len(data))} == {MORE}
+    assert tls.read(data).name is None
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100, 4096])
 def test_records_that_cut_the_message_are_put_together(size):
     message = messages.handshake(PADDING)
