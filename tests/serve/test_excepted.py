@@ -99,12 +99,12 @@ def test_what_cannot_be_read_refuses_a_reload_but_no_start(overrides, found, tmp
     for refused in (lambda: generation.prepare(None, overrides, 2), lambda: excepted.amend(said, 3)):
         with pytest.raises(ExceptionsError, match=r"exceptions\.db: cannot be used"):
             refused()
+    assert verdict(Standing(said["path"], said["exceptions"]["path"], NOW, {})).action is Action.PASSTHRU
     with capture_logs() as told:
         first = generation.prepare(None, overrides, 4, first=True)
     assert [line["event"] for line in told] == ["exceptions cannot be read; none is in force"]
     assert (first["exceptions"]["counts"], first["exceptions"]["granted"]) == (None, {})
     assert verdict(Standing(first["path"], first["exceptions"]["path"], NOW, {})).action is Action.SINKHOLE
-    assert verdict(Standing(said["path"], said["exceptions"]["path"], NOW, {})).action is Action.PASSTHRU
 
 
 def test_a_damaged_file_is_refused_by_who_opens_it(overrides):
