@@ -17,6 +17,8 @@ from blocker.wire.constants import RCODE_NAMES, TC, TYPE_NAMES, type_text
 
 ATTEMPT: Final = 1  # journal flag: belongs into the attempt log
 QUERY: Final = 2  # journal flag: belongs into the query log
+SEARCH: Final = 4  # journal flag: for the search for candidates, which reads along and may miss it
+EVERY: Final = QUERY | SEARCH  # flags that the record of every query has, where somebody wants it
 EXCEPTED: Final = "excepted"
 OTHER: Final = "other"  # the label of whatever is outside a closed set
 _MAX_TOLD: Final = 16  # addresses of one answer that a record names

@@ -98,7 +98,7 @@ class Line:
         journaled: int,
         basis: Basis | None = None,
     ) -> None:
-        """`journaled` is the sum of the event flags somebody wants to read: events.ATTEMPT, events.QUERY."""
+        """`journaled` is the sum of the event flags somebody wants to read: events.ATTEMPT, QUERY, SEARCH."""
         self.index = index
         self.wording = wording
         self._basis = basis
@@ -353,7 +353,7 @@ class Line:
     ) -> Ended:
         """Return the outcome of an ending, its journal flags and the tail of its record."""
         transport = exchange.transport
-        if verdict is PASSTHRU and not self._journaled & events.QUERY:  # most queries: one look-up
+        if verdict is PASSTHRU and not self._journaled & events.EVERY:  # most queries: one look-up
             plain = (transport, query.qtype, rcode, ending)
             known = self._plain_outcomes.get(plain)
             if known is None:
@@ -366,7 +366,7 @@ class Line:
         attempt = events.is_attempt(verdict) and not exchange.policy.quiet
         found = events.labels(transport, query.qtype, rcode, ending, group, verdict)
         outcome = self._recorder.outcome(found, attempt=attempt)
-        flags = self._journaled & (events.QUERY | (events.ATTEMPT if attempt else 0))
+        flags = self._journaled & (events.EVERY | (events.ATTEMPT if attempt else 0))
         if not flags:
             return outcome, flags, b""
         heard = events.told(exchange.answer, addresses) if attempt else ""

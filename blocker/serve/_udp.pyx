@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 
+from blocker import events
 from blocker.sinks import region as layout
 
 cdef extern from * nogil:
@@ -83,7 +84,8 @@ cdef class Drain:
     cdef uint64_t *histograms
     cdef int cells_at, cell_size, journal_at, histogram_words, buckets
     cdef uint64_t journal_size
-    cdef int head_word, tail_word, dropped_word, errors_word, fast_word, received_word, sent_word
+    cdef int head_word, tail_word, dropped_word, errors_word, fast_word, received_word, sent_word, unsearched_word
+    cdef int attempt, search  # journal flags
     cdef double bounds[32]
 
     def __cinit__(self, int fd, bint v6, bint local, memory):
@@ -107,7 +109,8 @@ cdef class Drain:
             self.bounds[at] = layout.BUCKETS[at]
         self.head_word, self.tail_word = layout.Word.HEAD, layout.Word.TAIL
         self.dropped_word, self.errors_word = layout.Word.DROPPED, layout.Word.SEND_ERRORS
-        self.fast_word = layout.Word.FAST_ANSWERS
+        self.fast_word, self.unsearched_word = layout.Word.FAST_ANSWERS, layout.Word.UNSEARCHED
+        self.attempt, self.search = events.ATTEMPT, events.SEARCH
         self.received_word, self.sent_word = layout.Word.RECEIVED_BYTES, layout.Word.SENT_BYTES
         memset(self.incoming, 0, sizeof(self.incoming))
         memset(self.outgoing, 0, sizeof(self.outgoing))
@@ -259,8 +262,12 @@ cdef class Drain:
         cdef uint64_t at = head % self.journal_size
         cdef uint64_t skipped = self.journal_size - at if at + size > self.journal_size else 0
         cdef uint8_t *record
-        if head + skipped + size - observed(&words[self.tail_word]) > self.journal_size:
-            words[self.dropped_word] += 1
+        cdef uint64_t room = self.journal_size if flags & self.attempt else self.journal_size >> 1
+        if head + skipped + size - observed(&words[self.tail_word]) > room:
+            if flags == self.search:
+                words[self.unsearched_word] += size
+            else:
+                words[self.dropped_word] += 1
             return
         if skipped:
             (<uint32_t *>(self.base + self.journal_at + at))[0] = 0

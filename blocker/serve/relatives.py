@@ -28,7 +28,7 @@ from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link, Message
 from blocker.sinks import oplog
-from blocker.sinks.region import Region
+from blocker.sinks.region import Region, Word
 
 _PAUSE: Final = 0.1  # seconds between looks at the journals
 _BATCH: Final = 8192  # records per look and journal
@@ -57,6 +57,7 @@ class Relatives:
         self._regions = regions
         self._log = oplog.get("candidates")
         self._positions = [region.head for region in regions]
+        self._unsearched = [region.words[Word.UNSEARCHED] for region in regions]
         self._search: Search | None = None
         self._wanted: Candidates | None = None
         self._newest: Standing | None = None  # whose lists count; None: they are known
@@ -127,7 +128,8 @@ class Relatives:
                 self._positions[at] = region.head
                 continue
             records, self._positions[at], missed = region.follow(self._positions[at], _BATCH)
-            self._missed += missed
+            unsearched, self._unsearched[at] = self._unsearched[at], region.words[Word.UNSEARCHED]
+            self._missed += missed + self._unsearched[at] - unsearched
             largest = max(largest, len(records))
             for record in records:
                 if (seen := of_record(record.when, record.client, record.tail)) is not None:

@@ -22,7 +22,7 @@ import setproctitle
 from blocker.cache import Cache
 from blocker.config import Config
 from blocker.errors import BlockerError
-from blocker.events import ATTEMPT, QUERY
+from blocker.events import ATTEMPT, QUERY, SEARCH
 from blocker.fast import Fast
 from blocker.line import TCP, UDP, Exchange, Line, Transport
 from blocker.serve import priority
@@ -254,7 +254,7 @@ class Worker:
     def _journaled(self) -> int:
         """Return which records somebody wants: the logs as at the start, the search for relatives, watched rollouts."""
         config = self._generation.config
-        wanted = self._logged | (QUERY if config.candidates.enabled else 0)
+        wanted = self._logged | (SEARCH if config.candidates.enabled else 0)
         return wanted | (ATTEMPT if config.rollout.plans else 0)
 
     def _say(self, message: dict[str, object]) -> None:

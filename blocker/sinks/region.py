@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from blocker.events import ENDINGS, Labels, Outcome
+from blocker.events import ATTEMPT, ENDINGS, SEARCH, Labels, Outcome
 from blocker.fast import Given
 
 WORD: Final = 8  # octets
@@ -87,6 +87,7 @@ class Word(IntEnum):
     GATE_FAILED = 36  # answers for which the sets were not changed, or not in time
     GATE_PAIRS = 37  # what devices may reach; the egress process's, as the next one
     GATE_EVICTED = 38  # pairs that had to make room
+    UNSEARCHED = 39  # octets of records that only the search wanted, and that found no room
     MALFORMED = 64  # the first of the reasons below
     SINKHOLE = 96  # the first of what sinks/sinkhole.py counts, 32 at the most
 
@@ -189,13 +190,20 @@ class Region:
         self.report(error)
 
     def journal(self, flags: int, when: float, client: bytes, tail: bytes) -> None:
-        """Append one record; without room it is dropped, and counted as dropped."""
+        """Append one record; without room it is dropped, and counted as dropped.
+
+        Half of the journal is for attempts alone: while a log cannot be written, queries must not take their room.
+        """
         size = (RECORD_HEAD.size + len(tail) + 7) & ~7
         head = self.words[Word.HEAD]
         at = head % JOURNAL_SIZE
         skipped = JOURNAL_SIZE - at if at + size > JOURNAL_SIZE else 0
-        if head + skipped + size - self.words[Word.TAIL] > JOURNAL_SIZE:
-            self.words[Word.DROPPED] += 1
+        room = JOURNAL_SIZE if flags & ATTEMPT else JOURNAL_SIZE // 2
+        if head + skipped + size - self.words[Word.TAIL] > room:
+            if flags == SEARCH:
+                self.words[Word.UNSEARCHED] += size
+            else:
+                self.words[Word.DROPPED] += 1
             return
         if skipped:  # a length of 0 tells the reader to go on at the start
             struct.pack_into("=I", self.view, JOURNAL_AT + at, 0)

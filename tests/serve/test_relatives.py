@@ -54,7 +54,9 @@ def told_of(path, candidates):
 
 
 def ask(region, text):
-    region.journal(events.QUERY, 1.0, V4, events.tail("default", names.from_text(text), 1, "udp", 0, "cache", PASSTHRU))
+    region.journal(
+        events.SEARCH, 1.0, V4, events.tail("default", names.from_text(text), 1, "udp", 0, "cache", PASSTHRU)
+    )
 
 
 def kept(search):

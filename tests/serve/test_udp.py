@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from blocker.events import ATTEMPT, ENDINGS, Labels
+from blocker.events import ATTEMPT, ENDINGS, QUERY, SEARCH, Labels
 from blocker.fast import FOREVER, Given
 from blocker.serve import udp
 from blocker.serve.udp import BATCH, PlainDrain, new_drain
@@ -281,6 +281,18 @@ def test_without_room_in_the_journal_the_answer_is_given_all_the_same(rig4):
     assert rig4.client.recv(4096) == rig4.client.recv(4096) == PACKET[:2] + ANSWER
     assert words[Word.DROPPED] == 1
     assert rig4.counted() == (2, 2, 2)
+
+
+@pytest.mark.parametrize(("flags", "dropped", "unsearched"), [
+    (ATTEMPT, 0, 0), (ATTEMPT | QUERY | SEARCH, 0, 0), (QUERY, 1, 0), (QUERY | SEARCH, 1, 0), (SEARCH, 0, 64),
+])  # fmt: skip
+def test_half_of_the_journal_is_for_attempts(rig4, flags, dropped, unsearched):
+    words = rig4.region.words
+    words[Word.HEAD] = JOURNAL_SIZE // 2
+    rig4.client.send(PACKET)
+    rig4.receive(rig4.tables(rig4.given(flags=flags, tail=b"x" * 32)))
+    assert rig4.client.recv(4096) == PACKET[:2] + ANSWER
+    assert (words[Word.DROPPED], words[Word.UNSEARCHED]) == (dropped, unsearched)
 
 
 @pytest.mark.parametrize(("waited", "bucket"), [(0.0, range(9)), (0.15, range(10, 12)), (60.0, range(15, 16))])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocker.events import ATTEMPT, BLOCKED, ENDINGS, QUERY, Labels
+from blocker.events import ATTEMPT, BLOCKED, ENDINGS, QUERY, SEARCH, Labels
 from blocker.sinks import region as layout
 from blocker.sinks.region import BUCKETS, JOURNAL_SIZE, Record, Region, UpstreamWord, Word
 from tests.oracle import taken
@@ -224,3 +224,16 @@ def test_one_who_follows_too_late_goes_on_at_a_whole_record() -> None:
     records, position, missed = region.follow(0, 100_000)
     assert {record.tail[:1] for record in records} == {b"2"}
     assert (position, missed > 0, region.words[Word.DROPPED]) == (region.head, True, 0)
+
+
+def test_half_of_the_journal_is_for_attempts() -> None:
+    region = Region()
+    while not region.words[Word.UNSEARCHED]:
+        region.journal(SEARCH, 1.0, V4, b"x" * 900)
+    assert region.words[Word.HEAD] <= layout.JOURNAL_SIZE // 2
+    region.journal(QUERY, 1.0, V4, b"x" * 900)
+    assert (region.words[Word.DROPPED], region.words[Word.UNSEARCHED]) == (1, 936)
+    for flags in (ATTEMPT, ATTEMPT | QUERY | SEARCH):
+        region.journal(flags, 1.0, V4, b"x" * 900)
+    assert region.words[Word.DROPPED] == 1
+    assert [record.flags for record in region.read(100_000)[-2:]] == [ATTEMPT, ATTEMPT | QUERY | SEARCH]
