@@ -16,7 +16,7 @@ class Gating(Section):
     """Seconds that an answer waits for the kernel at the most; then the device hears SERVFAIL, and asks again."""
     waiting: int = Field(default=4096, ge=16, le=65535)
     """Answers that may wait at once, per worker; more are not given."""
-    per_device: int = Field(default=4096, ge=64, le=100_000)
+    per_device: int = Field(default=4096, ge=128, le=100_000)
     """Addresses that one device may connect to; a device that is told more loses the ones it was told longest ago."""
     pairs: int = Field(default=200_000, ge=1000, le=500_000)
     """Pairs of device and address altogether; beyond that the device that holds most loses some."""

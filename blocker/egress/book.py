@@ -7,7 +7,9 @@ what it was told longest ago, and where all devices together hold too much, the 
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-_SHARE: Final = 8  # the part of what a device holds that goes at once when all together hold too much
+_SHARE: Final = (
+    8  # the part that goes at once, so that not every new pair has workers forget what they know of a device
+)
 
 
 class Pair(NamedTuple):
@@ -51,7 +53,7 @@ class Book:
         """Forget what is too much after `device` was told something, and return it."""
         found = []
         if (excess := len(self._devices.get(device, ())) - self.per_device) > 0:
-            found += self._forget_oldest(device, excess)
+            found += self._forget_oldest(device, excess + self.per_device // _SHARE)
         while self.pairs > self.most:
             largest = max(self._devices, key=lambda each: len(self._devices[each]))
             found += self._forget_oldest(largest, max(1, len(self._devices[largest]) // _SHARE))

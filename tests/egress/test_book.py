@@ -24,14 +24,15 @@ def test_what_is_news_to_the_kernel():
 
 
 def test_a_device_that_is_told_too_much_loses_what_it_was_told_longest_ago():
-    book = Book(3, 100)
-    for number in (1, 2, 3):
+    book = Book(16, 100)
+    for number in range(16):
         book.open(pair(number), 100)
-    book.open(pair(1), 100)  # told again: now 2 is the oldest
-    book.open(pair(4), 100)
-    assert book.surplus(ALICE) == [pair(2)]
+    assert book.surplus(ALICE) == []
+    book.open(pair(0), 100)  # told again: now 1 is the oldest
+    book.open(pair(99), 100)
+    assert book.surplus(ALICE) == [pair(1), pair(2), pair(3)]  # and an eighth more
     assert book.surplus(ALICE) == book.surplus(BOB) == []
-    assert book.pairs == 3
+    assert book.pairs == 14
 
 
 def test_when_all_hold_too_much_the_one_that_holds_most_loses_some():
