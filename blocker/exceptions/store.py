@@ -12,6 +12,7 @@ import json
 import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -29,7 +30,8 @@ from blocker.exceptions.entry import Entry, Grant, Person, State
 from blocker.exceptions.snapshot import NONE, Snapshot
 
 MAX_OPEN: Final = 1000  # exceptions requested or approved at one time: more are a policy, and belong into lists
-_BUSY: Final = 5.0  # seconds to wait for others who write
+_BUSY: Final = 20.0  # seconds to wait for others who write: a disk that is busy takes its time to bring it down
+_AGAIN: Final = 0.02  # seconds until a lock is looked at again
 _MODE: Final = 0o640
 _VERSION: Final = 1
 _TABLES: Final = """
@@ -55,7 +57,7 @@ class Store:
             new = not file.exists()
             self._db = sqlite3.connect(file, timeout=_BUSY, isolation_level=None)
             try:
-                self._prepare(new=new)
+                self._prepare_patiently(new=new)
             except BaseException:
                 self._db.close()
                 raise
@@ -91,6 +93,7 @@ class Store:
     def snapshot(self) -> Snapshot:
         """Return what is approved now. Raises ExceptionsError for a store that is damaged, or older than its log."""
         with self._errors():
+            logged = self._logged()
             self._db.execute("BEGIN")
             try:
                 (sound,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
@@ -99,7 +102,7 @@ class Store:
                 entries = self.entries()
                 counts = dict(self._db.execute("SELECT state, count(*) FROM exceptions GROUP BY state").fetchall())
                 end = self._end()
-                self._check_log(end)
+                self._check_log(logged, end)
             finally:
                 self._db.execute("ROLLBACK")
         granted = tuple(each.grant for each in entries if each.state is State.APPROVED)
@@ -186,13 +189,19 @@ class Store:
 
     # The log's file.
 
-    def _check_log(self, end: End) -> End:
-        """Return where the log's file ends. Raises ExceptionsError unless it is a beginning of what the store holds."""
+    def _logged(self) -> End:
+        """Return where the log's file ends. Raises ExceptionsError, OSError."""
+        tail = resume.tail([self._audit], self._node)
+        if resume.is_foreign(self._audit):
+            raise ExceptionsError(f"{self._audit}: does not end with a line of this log. {_HOW}")
+        return tail.end if tail is not None else GENESIS
+
+    def _check_log(self, at: End, end: End) -> End:
+        """Return `at`, the log's end. Raises ExceptionsError unless it is one of the states up to `end` of the store.
+
+        Who does not keep others from writing must look at the log first, and at the store then.
+        """
         path = self._audit
-        tail = resume.tail([path], self._node)
-        at = tail.end if tail is not None else GENESIS
-        if resume.is_foreign(path):
-            raise ExceptionsError(f"{path}: does not end with a line of this log. {_HOW}")
         row = self._db.execute("SELECT line FROM audit WHERE seq = ?", (at.next - 1,)).fetchone()
         if at.next > end.next:
             raise ExceptionsError(
@@ -207,7 +216,7 @@ class Store:
         """Append to the log's file what it does not hold yet."""
         with self._errors(), self._log_file() as descriptor:
             resume.untorn(self._audit)
-            at = self._check_log(self._end())
+            at = self._check_log(self._logged(), self._end())
             rows = self._db.execute("SELECT line FROM audit WHERE seq >= ? ORDER BY seq", (at.next,)).fetchall()
             text = b"".join(line for (line,) in rows)
             size = os.fstat(descriptor).st_size
@@ -228,8 +237,20 @@ class Store:
 
     # SQLite.
 
+    def _prepare_patiently(self, *, new: bool) -> None:
+        """Prepare the file; who makes it in the same moment locks us out without SQLite's own patience."""
+        deadline = time.monotonic() + _BUSY
+        while True:
+            try:
+                return self._prepare(new=new)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_AGAIN)
+
     def _prepare(self, *, new: bool) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        if self._db.execute("PRAGMA journal_mode").fetchone() != ("wal",):  # setting it would wait for everybody
+            self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
@@ -264,7 +285,7 @@ class Store:
         with self._errors(), self._writing():
             with self._log_file():
                 resume.untorn(self._audit)
-                self._check_log(self._end())
+                self._check_log(self._logged(), self._end())
             yield
 
     @contextlib.contextmanager

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.client import addresses
 from tests.e2e.conftest import need
 from tests.e2e.daemon import eventually, product
+from tests.e2e.test_exceptions import act, approve, audit, request
 from tests.e2e.upstream import V4
 
 
@@ -111,3 +112,19 @@ def test_an_account_that_does_not_exist(start):
     assert daemon.ended() == 2
     assert "no-such-account" in daemon.log
     assert "Create the account" in daemon.log
+
+
+@pytest.mark.usefixtures("root")
+def test_what_root_approves_nobody_serves_and_ends(folder, start, readable):
+    """The store belongs to whom the folder belongs: the control process writes down what has ended."""
+    config = {"process": {"user": "nobody"}, "log": {"attempts": "off"}}
+    daemon = start(config, folder=folder / "blocker", wrap=readable)
+    number = request(daemon, lasts="10s")
+    approve(daemon, number)
+    assert addresses(daemon.ask("www.banned.example")) == [V4]
+    eventually(lambda: audit(daemon)[-1] == "ended")
+    assert addresses(daemon.ask("www.banned.example")) == ["0.0.0.0"]
+    kept = [each for each in (daemon.folder / "state").iterdir() if each.name.startswith("exceptions.")]
+    assert {each.owner() for each in kept} == {"nobody"}
+    assert daemon.count("blocker_exceptions_readable") == 1
+    act(daemon, "add", "--exact", "other.banned.example", "--for", "1h", "--reason", "and root again")

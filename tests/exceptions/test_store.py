@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import threading
 from dataclasses import replace
 
 import pytest
@@ -234,3 +235,28 @@ def test_it_is_for_its_owner_and_group_alone(found):
         add(kept)
     modes = {each.name: each.stat().st_mode & 0o777 for each in config.exceptions_file(found).parent.iterdir()}
     assert modes["exceptions.db"] == modes["exceptions.audit.jsonl"] == 0o640
+
+
+def test_many_at_once_wait_for_each_other(found):
+    """The command, the control process and a preparer open and close it in the same moment, and make it."""
+    failed = []
+
+    def work(number):
+        try:
+            for _ in range(5):
+                with store.opened(found) as kept:
+                    add(kept, f"n{number}.example")
+                store.snapshot(found)
+        except ExceptionsError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    with store.opened(found) as kept:
+        assert [each.grant.id for each in kept.entries()] == [str(number) for number in range(1, 21)]
+        assert list(store.differences(log(found), kept.lines(), kept.entries(every=True))) == []
+    assert findings(found) == []
