@@ -30,11 +30,18 @@ class Kernel(Protocol):
 class Cutter:
     """Takes what is to be cut from `asked`, a socket of packets, until its other end is closed."""
 
-    def __init__(self, asked: socket.socket, kernel: Kernel, say: Callable[[str], None]) -> None:
-        """`say` shows trouble to the operator. Raises KernelError without netfilter."""
+    def __init__(
+        self,
+        asked: socket.socket,
+        kernel: Kernel,
+        say: Callable[[str], None],
+        uncut: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        """`say` shows trouble to the operator, `uncut` counts connections that go on. Raises KernelError."""
         self._asked = asked
         self._kernel = kernel
         self._say = say
+        self._uncut = uncut
         self._say_at = 0.0
         self._sequence = 0
         self.cut = 0  # connections
@@ -82,6 +89,7 @@ class Cutter:
         try:
             self._kernel.apply([cut.change(each) for each in dict.fromkeys(wanted)])
         except KernelError as error:
+            self._uncut(len(wanted))
             self._trouble(f"{len(wanted)} connections are not cut: {error}")
             return
         for each in wanted:

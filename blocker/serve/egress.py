@@ -9,6 +9,7 @@ Started by its keeper by fork, and again when it dies. Reads nothing that a devi
 import signal
 import socket
 import threading
+from functools import partial
 from typing import Final
 
 import setproctitle
@@ -29,7 +30,7 @@ from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link
 from blocker.serve.rules import Rules
-from blocker.sinks import companions, oplog
+from blocker.sinks import capture, companions, oplog
 from blocker.sinks.region import Region
 
 _BEAT: Final = 1.0  # seconds between signs of life
@@ -47,7 +48,7 @@ def run(
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if cuts is not None:
-        cutter = Cutter(cuts, Netlink(), oplog.get("egress").error)
+        cutter = Cutter(cuts, Netlink(), oplog.get("egress").error, partial(capture.uncut, region))
         threading.Thread(target=cutter.run, name="cutter", daemon=True).start()
     return Egress(config, Link(supervisor), asked, region).serve()
 

@@ -35,7 +35,6 @@ from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link
 from blocker.sinks import capture, companions, oplog
-from blocker.sinks.capture import Seen
 from blocker.sinks.region import Region, Word
 
 _STEP: Final = 0.25  # seconds between looks at what else there is to do
@@ -196,7 +195,7 @@ class Watch:
             try:
                 self._cuts.send(cut.encode(which), socket.MSG_DONTWAIT)
             except OSError:
-                self._region.words[Seen.UNCUT] += 1
+                capture.uncut(self._region, 1)
         basis = self._generation.basis
         attempt.record(self._region, found.sight.flow, found.group, found.verdict, basis, found.name)
 

@@ -19,7 +19,7 @@ class Seen(IntEnum):
     LOST = 257  # of them, those that found no room
     EARLY = 258  # connections forgotten before they had said what they are, for want of room
     MISSING = 259  # interfaces that are not there; a gauge
-    UNCUT = 260  # findings that nobody could be told to cut
+    UNCUT = 260  # findings that nobody could be told to cut, or that the kernel did not cut; of two processes
     TLS = 261
     QUIC = 262
     HTTP = 263
@@ -41,6 +41,11 @@ def count(region: Region, kinds: Counter[str], *, packets: int, lost: int, early
     for kind in KINDS:
         words[kind] += kinds[kind.name.lower()]
     kinds.clear()
+
+
+def uncut(region: Region, count: int) -> None:
+    """Count connections that were found out and go on; in the region of who could not end them."""
+    region.words[Seen.UNCUT] += count
 
 
 def collect(beside: Mapping[str, Region]) -> Iterator[Metric]:
@@ -66,8 +71,9 @@ def collect(beside: Mapping[str, Region]) -> Iterator[Metric]:
         value=words[Seen.EARLY],
     )
     yield CounterMetricFamily(
-        "blocker_egress_uncut", "Findings that were to be cut, when nobody could be told.", value=words[Seen.UNCUT]
-    )
+        "blocker_egress_uncut", "Findings that were to be cut, and go on.",
+        value=sum(each.words[Seen.UNCUT] for each in beside.values()),
+    )  # fmt: skip
     yield GaugeMetricFamily(
         "blocker_egress_interfaces_missing", "Interfaces to look at that are not there.", value=words[Seen.MISSING]
     )

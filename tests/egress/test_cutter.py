@@ -93,10 +93,12 @@ class Refusing:
 def test_trouble_is_said_once_a_minute(space, cutting):
     ours, _, said = cutting
     theirs = socket.socket(fileno=cutting[1]._asked.dup().detach())
-    cutter = space.run(lambda: Cutter(theirs, Refusing(), said.append))
+    uncut = []
+    cutter = space.run(lambda: Cutter(theirs, Refusing(), said.append, uncut.append))
     for _ in range(3):
         ours.send(cut.encode(Cut(bytes(4), bytes(4), 6, 1, 443)))
         assert cutter.step()
     assert said == ["1 connections are not cut: no such table"]
+    assert uncut == [1, 1, 1]
     cutter.close()
     theirs.close()

@@ -1,7 +1,6 @@
 from collections import Counter
 
 from blocker.sinks import capture
-from blocker.sinks.capture import Seen
 from blocker.sinks.region import Region
 
 
@@ -19,15 +18,17 @@ def test_what_was_seen_adds_up_and_what_is_missing_does_not():
         kinds = Counter({"tls": 3, "other": 1})
         capture.count(region, kinds, packets=10, lost=1, early=2, missing=missing)
         assert kinds == {}
-    region.words[Seen.UNCUT] += 1
-    found = values({"watch": region, "egress": Region()})
+    other = Region()
+    capture.uncut(region, 1)
+    capture.uncut(other, 2)
+    found = values({"watch": region, "egress": other})
     assert found["blocker_egress_capture_packets_total",] == 20
     assert found["blocker_egress_capture_lost_total",] == 2
     assert found["blocker_egress_connections_total", "tls"] == 6
     assert found["blocker_egress_connections_total", "quic"] == 0
     assert found["blocker_egress_connections_forgotten_total",] == 4
     assert found["blocker_egress_interfaces_missing",] == 1
-    assert found["blocker_egress_uncut_total",] == 1
+    assert found["blocker_egress_uncut_total",] == 3
 
 
 def test_without_the_process_there_are_none():
