@@ -40,12 +40,26 @@ class Standing(NamedTuple):
         return cls(str(said["generation"]), str(said["exceptions"]), float(said["moment"]), ends)
 
 
-def granted(standing: Standing) -> list[Grant]:
-    """Return the approved exceptions, each with the earliest end that it ever had. Raises ArtifactError."""
-    if not standing.exceptions:
-        return []
-    found = granted_in(standing.exceptions)
-    return [replace(each, ends=min(each.ends, math.floor(standing.ends.get(each.id, each.ends)))) for each in found]
+class Approved(NamedTuple):
+    """Exceptions as they were approved, and the file that they were read from."""
+
+    path: str
+    grants: tuple[Grant, ...]
+
+
+def approved(standing: Standing, before: Approved | None = None) -> Approved:
+    """Return the approved exceptions, those known `before` if they are the same: no turn needs a file.
+
+    Raises ArtifactError.
+    """
+    if before is not None and before.path == standing.exceptions:
+        return before
+    return Approved(standing.exceptions, granted_in(standing.exceptions) if standing.exceptions else ())
+
+
+def shortened(grants: Sequence[Grant], ends: Mapping[str, float]) -> list[Grant]:
+    """Return exceptions with the earliest of the ends that each ever had."""
+    return [replace(each, ends=min(each.ends, math.floor(ends.get(each.id, each.ends)))) for each in grants]
 
 
 def prepare(

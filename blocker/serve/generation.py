@@ -34,7 +34,7 @@ from blocker.lists.index import Index
 from blocker.rollout import plan as rollouts
 from blocker.rollout import state as moved
 from blocker.serve import excepted, statefile
-from blocker.serve.excepted import Standing
+from blocker.serve.excepted import Approved, Standing
 from blocker.serve.look import look, signature
 from blocker.sinks import oplog
 from blocker.structured import DNS_POLICY, NETWORK_POLICY, Operator
@@ -76,6 +76,7 @@ class Generation:
     servers: tuple[Endpoint, ...]
     wording: Wording
     basis: Basis  # what attempts are recorded to rest on
+    approved: Approved
 
     @classmethod
     def open(cls, standing: Standing, before: "Generation | None" = None) -> "Generation":
@@ -85,10 +86,11 @@ class Generation:
         the index it names or the exceptions are missing or damaged.
         """
         path = standing.generation
-        granted = excepted.granted(standing)
+        approved = excepted.approved(standing, before.approved if before is not None else None)
+        granted = excepted.shortened(approved.grants, standing.ends)
         if before is not None and before.path == path:
             clients = Clients(before.config, before.index.apps, standing.moment, granted)
-            return replace(before, clients=clients)
+            return replace(before, clients=clients, approved=approved)
         try:
             said = json.loads(Path(path).read_bytes())
             config = rollouts.applied(
@@ -101,7 +103,7 @@ class Generation:
         index = Index.open(index_path)
         basis = Basis(index.digest[:_SHORT], policy_version(config)[:_SHORT])
         clients = Clients(config, index.apps, standing.moment, granted)
-        return cls(path, number, config, index, clients, servers, wording(config), basis)
+        return cls(path, number, config, index, clients, servers, wording(config), basis, approved)
 
     def cache_limits(self, workers: int) -> Limits:
         """Return one worker's share of the cache."""

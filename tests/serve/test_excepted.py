@@ -113,3 +113,16 @@ def test_a_damaged_file_is_refused_by_who_opens_it(overrides):
         Generation.open(Standing(said["path"], said["path"] + "x", NOW, {}))
     with pytest.raises(ArtifactError, match="not a generation"):
         excepted.amend({"path": said["path"] + "x"}, 2)
+
+
+def test_a_turn_needs_no_file(overrides, found, tmp_path):
+    approve(found)
+    said = generation.prepare(None, overrides, 1)
+    standing = Standing(said["path"], said["exceptions"]["path"], NOW, {})
+    before = Generation.open(standing)
+    for file in (tmp_path / "state").glob("*.json"):
+        file.unlink()
+    during = Generation.open(standing._replace(moment=NOW + 99.0), before)
+    after = Generation.open(standing._replace(moment=NOW + 100.0), during)
+    actions = [decide(each.clients.unlisted, each.index, NAME).action for each in (before, during, after)]
+    assert actions == [Action.PASSTHRU, Action.PASSTHRU, Action.SINKHOLE]
