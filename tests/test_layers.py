@@ -89,6 +89,7 @@ MAY_IMPORT = {
         "clients", "events", "lists.index", "names", "policy", "wire",
         "egress.attempt", "egress.framing", "egress.hello", "egress.packets", "egress.ruleset",
     },
+    "egress.precedence": {"egress.elements", "egress.netlink"},
     "egress.counts": {"egress.elements", "egress.framing"},
     "egress.facts": {"clients", "config", "lists.index", "lists.ranges", "names", "policy"},
     "egress.ruleset": {"config", "policy", "egress.facts", "egress.sets"},

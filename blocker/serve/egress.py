@@ -22,6 +22,7 @@ from blocker.egress.gatekeeper import Gatekeeper
 from blocker.egress.known import Known
 from blocker.egress.learner import Learner
 from blocker.egress.netlink import Netlink
+from blocker.egress.precedence import Precedence, YieldingNetlink
 from blocker.egress.rtnetlink import Rtnetlink
 from blocker.errors import BlockerError
 from blocker.lists import gather
@@ -47,32 +48,35 @@ def run(
     setproctitle.setproctitle("blocker: egress")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    precedence = Precedence()
     if cuts is not None:
-        cutter = Cutter(cuts, Netlink(), oplog.get("egress").error, partial(capture.uncut, region))
+        cutter = Cutter(cuts, YieldingNetlink(precedence), oplog.get("egress").error, partial(capture.uncut, region))
         threading.Thread(target=cutter.run, name="cutter", daemon=True).start()
-    return Egress(config, Link(supervisor), asked, region).serve()
+    return Egress(config, Link(supervisor), asked, region, precedence).serve()
 
 
 class Egress:
     """Everything the egress process does, tied together."""
 
-    def __init__(self, config: Config, link: Link, asked: socket.socket, region: Region) -> None:
+    def __init__(
+        self, config: Config, link: Link, asked: socket.socket, region: Region, precedence: Precedence
+    ) -> None:
         """Talk with the supervisor over `link`, and show signs of life in `region`."""
         self._config = config
         self._link = link
         folder = configuration.state_dir(config)
         self._gate = Gatekeeper(
             asked,
-            Netlink(),
+            YieldingNetlink(precedence),
             Netlink(),
             Rtnetlink(),
             config.egress.gating,
             region,
             lambda said, reply: self._learner.hear(said, reply),
         )
-        self._learner = Learner(Netlink(), self._gate.look_up, self._gate.announce, folder)
+        self._learner = Learner(YieldingNetlink(precedence), self._gate.look_up, self._gate.announce, folder)
         self._region = region
-        self._rules = Rules(folder, self._made)
+        self._rules = Rules(folder, self._made, precedence)
 
     def serve(self) -> int:
         """Serve until the supervisor says stop, or is gone; the rules stay."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from blocker.egress import apply, status
 from blocker.egress.planned import planned
+from blocker.egress.precedence import Precedence
 from blocker.egress.ruleset import Ruleset
 from blocker.egress.status import Status
 from blocker.errors import BlockerError
@@ -26,8 +27,12 @@ _LOOK: Final = 2.0  # seconds between looks at the counters
 class Rules:
     """The rules in the kernel."""
 
-    def __init__(self, state: Path, replaced: Callable[[Generation], None]) -> None:
-        """Keep the status in the `state` folder; `replaced` is called whenever the sets may be new ones."""
+    def __init__(self, state: Path, replaced: Callable[[Generation], None], precedence: Precedence) -> None:
+        """Keep the status in the `state` folder; `replaced` is called whenever the sets may be new ones.
+
+        With `precedence` rules are replaced however busy the sets are.
+        """
+        self._precedence = precedence
         self._state = state
         self._replaced = replaced
         self._log = oplog.get("egress")
@@ -83,7 +88,8 @@ class Rules:
 
     def _apply(self, wanted: Ruleset, generation: Generation) -> None:
         began = time.monotonic()
-        apply.apply(wanted)
+        with self._precedence.taken():
+            apply.apply(wanted)
         self._replaced(generation)
         self._status = replace(
             self._status,
