@@ -63,6 +63,9 @@ class Lab:
         )
         if said.get("egress", {}).get("enabled"):
             eventually(lambda: "about_" in self.table())
+        if said.get("egress", {}).get("watch"):
+            daemon = self.daemon
+            eventually(lambda: "looking at packets" in daemon.log)
         return self.daemon
 
     def stop(self) -> None:
