@@ -133,12 +133,17 @@ class News:
         return newest
 
     def _listen(self) -> None:
+        known: Standing | None = None
         for event in self._link.events():
             if event["event"] == "stop":
                 break
             if event["event"] == "generation":
+                standing = Standing.of(event["standing"])
+                if standing == known:  # said again because others began: to open it takes time that the capture needs
+                    continue
+                known = standing
                 try:
-                    self._newest = Generation.open(Standing.of(event["standing"]))
+                    self._newest = Generation.open(standing)
                 except BlockerError as error:
                     self._log.error("packets are judged by the former lists", why=str(error))
                 self._heard.set()
