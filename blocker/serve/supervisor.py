@@ -105,9 +105,9 @@ class Supervisor:
         for key, _ in self._selector.select(_STEP):
             handle: Callable[[Any], None] = key.data
             handle(key.fileobj)
-        self._handle_signals()
         now = time.monotonic()
-        self._look_at_pulses(now)
+        self._look_at_pulses(now)  # before the dead are counted: one that had served is not one that could not
+        self._handle_signals()
         self._reloads.look(now)
         if not self._stopping:
             for slot in self._slots:

@@ -194,7 +194,7 @@ class Daemon:
     def count(self, name, **labels):
         """Return the sum of a metric's samples that carry `labels`."""
         status, text = self.get("/metrics")
-        assert status == 200
+        assert status == 200, (status, text[:2000], self.log[-3000:])
         return sum(
             sample.value
             for family in text_string_to_metric_families(text)

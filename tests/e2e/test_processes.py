@@ -95,7 +95,7 @@ def test_a_killed_control_process_stops_no_answer(start):
         os.kill(former, signal.SIGKILL)
         eventually(lambda: daemon.children().get("control", former) != former and daemon.get("/readyz")[0] == 200)
         assert daemon.count("blocker_blocked_total") >= before
-        assert daemon.count("blocker_list_entries", app="banned") == 1
+        eventually(lambda: daemon.count("blocker_list_entries", app="banned") == 1)  # the supervisor tells it anew
         load.goes_on(100)
     assert (load.wrong, load.unanswered) == (0, 0)
     assert daemon.count("blocker_worker_restarts_total") == 0
