@@ -50,8 +50,7 @@ def main(pipe: socket.socket, prepare: Prepare, instead: Instead) -> int:
     priority.give_way()
     said: dict[str, object]
     try:
-        with priority.interrupted():
-            said = prepare()
+        said = prepare()
     except ProblemsError as error:
         said = {"problems": list(error.problems)}
     except (BlockerError, OSError, MemoryError) as error:

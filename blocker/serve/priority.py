@@ -4,13 +4,10 @@ Must not fail: where the kernel does not know the request, or a sandbox forbids 
 later while lists are compiled.
 """
 
-import contextlib
 import ctypes
 import os
 import platform
-import signal
 import struct
-from collections.abc import Iterator
 from typing import Final
 
 # sched_setattr(2), which the C library wraps only from glibc 2.41 on.
@@ -19,7 +16,6 @@ _ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")  # struct sched_attr: size, poli
 _OTHER: Final = 0  # SCHED_OTHER, the ordinary policy
 _SLICE: Final = 100_000  # ns, the least there is: who asks for short turns gets them at once (Linux 6.12)
 _NICE: Final = 10  # a tenth of a contended core's time: a reload goes on, however busy the node is
-_GLANCE: Final = 0.0004  # seconds between interrupts of one that gives way
 
 
 def be_prompt() -> bool:
@@ -30,23 +26,6 @@ def be_prompt() -> bool:
 def give_way() -> bool:
     """Let this process run when others do not. Returns whether the kernel agreed."""
     return _set(max(_NICE, _own()), 0)
-
-
-@contextlib.contextmanager
-def interrupted() -> Iterator[None]:
-    """Have this process interrupted 2500 times a second while it computes; it is the main thread's to ask for.
-
-    Nice values say who should run, but a packet that arrives on another core may wake a worker without the
-    running process being told before its next interrupt, which is up to 4 ms away: of packets at 2000 a second,
-    1 in 100 waited 1.2 to 2.0 ms so, and 0.07 ms with this. It costs the process that computes some 5 %.
-    """
-    former = signal.signal(signal.SIGALRM, lambda _number, _frame: None)  # ignored ones do not come at all
-    signal.setitimer(signal.ITIMER_REAL, _GLANCE, _GLANCE)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
 
 
 def _own() -> int:

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import platform
-import signal
 import struct
 
 import pytest
@@ -60,13 +59,3 @@ def test_a_machine_that_nobody_knows_is_left_as_it_is(ask, monkeypatch):
 def test_a_kernel_that_refuses_is_no_failure(monkeypatch):
     monkeypatch.setitem(priority._CALLS, platform.machine(), 100_000)  # no such call
     assert priority.give_way() is False
-
-
-def test_who_computes_is_interrupted_all_the_time_and_then_no_more():
-    def work():
-        with priority.interrupted():
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-            came = [signal.sigtimedwait({signal.SIGALRM}, 5) is not None for _ in range(20)]
-        return struct.pack("=id", sum(came), signal.getitimer(signal.ITIMER_REAL)[0])
-
-    assert struct.unpack("=id", in_child(work)) == (20, 0.0)
