@@ -78,10 +78,6 @@ class TalkError(BlockerError):
     """A message between our own processes cannot be read: a bug of ours, or somebody who became one of them."""
 
 
-class UpstreamError(BlockerError):
-    """No usable response came from the upstreams."""
-
-
 class FeedError(BlockerError):
     """A feed could not be fetched, was refused, or could not be kept; what is in force stays.
 

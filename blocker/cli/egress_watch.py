@@ -99,13 +99,15 @@ def watch(
         recorded.prepare()
         held = confine.confine(user, [Path(scratch), *observer.readable(configuration.state_dir(config))])
         shown.began(f"reading {file.name}", held)
-        packets = 0
+        packets = unread = 0
         for now, packet in recorded.read(file):
             packets += 1
-            if packet is not None:
-                for found in watched.take(packet, now):
-                    shown.show(found, now)
-        shown.ended(packets, 0, watched)
+            if packet is None:
+                unread += 1
+                continue
+            for found in watched.take(packet, now):
+                shown.show(found, now)
+        shown.ended(packets, 0, watched, unread)
         return
     cuts = helper.cutter() if enforce else None
     sockets = [open_socket() for _ in interfaces]
@@ -157,10 +159,12 @@ class Shown:
         """Let what was printed be seen."""
         sys.stdout.flush()
 
-    def ended(self, packets: int, lost: int, watched: Observer) -> None:
-        """Say what it came to."""
+    def ended(self, packets: int, lost: int, watched: Observer, unread: int = 0) -> None:
+        """Say what it came to; `unread` of the packets were not looked into."""
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(watched.flows.kinds.items())) or "nothing"
         click.echo(f"blocker: {packets} packets, {lost} lost; connections: {kinds}", err=True)
+        if unread:
+            click.echo(f"blocker: {unread} of them hold no IP packet that could be read", err=True)
         for (app, trigger), count in sorted(self._counts.items()):
             click.echo(f"blocker:   {app} by {trigger}: {count}", err=True)
 

@@ -32,7 +32,7 @@ def config(tmp_path_factory):
 
 
 def frames():
-    """Return one of each way that the issue knows, over both IP versions, and what must pass."""
+    """Return one of each way around our DNS, over both IP versions, and what must pass."""
     for device, server in ((DEVICE, SERVER), (DEVICE_6, SERVER_6)):
         ports = iter(range(40000, 40100))
 
@@ -97,7 +97,7 @@ def test_each_way_is_found_in_a_file_with_the_right_app_and_trigger(tmp_path, co
     assert first["time"].startswith("2023-11-14T22:13:2")  # the packet's time, not ours
     assert (first["client"], first["qname"], first["destination"]) == (DEVICE, "www.tiktok.com", SERVER)
     assert (first["action"], first["group"], first["entry"].split(":")[0]) == ("monitor", "default", "tiktok.yaml")
-    assert True
+    assert "could be read" not in done.stderr  # every packet was looked into
     assert "account nobody, no capabilities" in done.stderr
 
 
@@ -108,6 +108,17 @@ def test_people_read_a_line_each(tmp_path, config):
     assert "2001:db8::9 -> [2001:db8:5::7]:443/tcp sni www.tiktok.com: tiktok (tiktok.yaml:" in done.stdout
     assert done.stdout.endswith("), noted\n")
     assert "tiktok by sni: 1" in done.stderr
+
+
+def test_what_is_not_looked_into_is_told(tmp_path, config):
+    arp = b"\xff" * 6 + bytes(6) + b"\x08\x06" + bytes(28)
+    path = written(tmp_path / "some.pcap", PcapWriter, [Connection().syn(), arp])
+    assert "2 packets, 0 lost" in (said := run("-r", path, "-c", config).stderr)
+    assert "1 of them hold no IP packet that could be read" in said
+    unknown = bytearray(path.read_bytes())
+    unknown[20:24] = (147).to_bytes(4, "little")  # a link layer that nobody knows (LINKTYPE_USER0)
+    path.write_bytes(unknown)
+    assert "2 of them hold no IP packet that could be read" in run("-r", path, "-c", config).stderr
 
 
 def test_a_connection_that_no_answer_led_to(tmp_path, config):

@@ -12,6 +12,7 @@ import pytest
 from blocker.errors import FeedError
 from blocker.feeds.facts import Edition, Facts
 from blocker.feeds.store import FACTS, Store, digest_of
+from tests.e2e.conftest import need
 
 OLD, NEW = b"old.example\n", b"new.example\n"
 
@@ -203,8 +204,7 @@ def test_one_at_a_time(had):
 
 
 def test_what_root_writes_belongs_to_the_service(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
+    need(os.geteuid() == 0, "needs root")
     os.chown(tmp_path, 12345, 12346)
     store = Store(tmp_path, "threats")
     with store.lock():
