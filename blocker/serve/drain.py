@@ -68,7 +68,7 @@ class Drainer:
             pass
         if waiting := sum(region.words[Word.HEAD] - region.words[Word.TAIL] for region in self._regions):
             oplog.get("log").error("the log cannot be written; what waited in the journals is lost", octets=waiting)
-        self._log.close()
+        self._log.close(time.time())
         if self._log.chained is not None and self._regions:
             self._look_at(self._log.chained, self._regions[0])
 

@@ -94,10 +94,10 @@ class QueryLog:
         for destination in self._all():
             destination.reopen()
 
-    def close(self) -> None:
-        """Close the files, the chain of evidence with a last checkpoint."""
+    def close(self, now: float) -> None:
+        """Close the files at unix time `now`, the chain of evidence with a last checkpoint."""
         if self.chained is not None:
-            self.chained.close(time.time())
+            self.chained.close(now)
         for destination in self._all():
             destination.close()
 

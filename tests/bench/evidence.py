@@ -54,7 +54,7 @@ while done < count:
     spent += time.monotonic() - began
     done += len(records)
 began = time.monotonic()
-log.close()
+log.close(time.time())
 spent += time.monotonic() - began
 began = time.monotonic()
 verifier = Verifier(partial(keys.trouble, trusted=[made.public]))

@@ -51,7 +51,7 @@ def written(path, numbers=range(10), *, region=None, **more):
     log = open_log(path, **more)
     journal(region, numbers)
     carry(log, region)
-    log.close()
+    log.close(NOW)
     return path.read_bytes().splitlines(keepends=True)
 
 

@@ -64,7 +64,7 @@ def test_a_killed_writer_loses_nothing_and_repeats_nothing(path, had_written):
     assert carry(again, region) == 10
     journal(region, range(10, 12))
     assert carry(again, region) == 2
-    again.close()
+    again.close(NOW)
     assert numbers(path) == list(range(12))
     assert found(path) == ([], 12)
 
@@ -80,7 +80,7 @@ def test_a_torn_line_is_written_again(path, octets):
     os.truncate(path, path.stat().st_size - octets)
     again = open_log(path)
     carry(again, region)
-    again.close()
+    again.close(NOW)
     assert numbers(path) == list(range(5))
     assert found(path) == ([], 5)
     assert [json.loads(line).get("torn") for line in path.read_bytes().splitlines() if b'"resume"' in line] != [0]
@@ -96,7 +96,7 @@ def test_another_worker_after_a_kill_is_not_mistaken(path):
     again = open_log(path)
     carry(again, other)
     assert numbers(path) == list(range(10))
-    again.close()
+    again.close(NOW)
 
 
 @pytest.mark.parametrize("torn", [True, False])
@@ -107,7 +107,7 @@ def test_the_clock_set_back_changes_nothing(path, torn):
         journal(region, [turn])
         carry(log, region, now)
         log.tick(now + 1)
-    log.close()
+    log.close(NOW)
     assert found(path) == ([], 3)
 
 
@@ -134,7 +134,7 @@ def test_when_checkpoints_are_due(path, evidence, seconds, expected):
     log.tick(NOW + 99999)
     log.tick(NOW + 999999)  # without new records there is nothing to say
     assert events(path).count("checkpoint") == max(expected, 1)
-    log.close()
+    log.close(NOW)
 
 
 def test_every_checkpoint_is_copied_and_signed(path, tmp_path):
@@ -156,7 +156,7 @@ def test_copies_that_were_moved_away_begin_anew(path):
     journal(region, [1])
     carry(log, region)
     assert len(copies.read_bytes().splitlines()) == len(path.with_name("sent").read_bytes().splitlines()) == 1
-    log.close()
+    log.close(NOW)
 
 
 def test_copies_that_cannot_be_written_do_not_stop_the_records(path, capfd):
@@ -192,7 +192,7 @@ def test_a_log_that_vanished_after_a_kill_begins_anew_and_says_so(path, capfd):
     assert (first["event"], first["after_seq"]) == ("start", 5)
     assert "checkpoint" in first["why"]
     assert "chain of evidence is broken" in capfd.readouterr().err
-    again.close()
+    again.close(NOW)
     copies = list(files.copies(Path(f"{path}.checkpoints")))[:1]
     assert found(path, copies=copies)[0] == [Kind.CUT]
 
@@ -203,7 +203,7 @@ def test_a_log_that_others_have_written_to_begins_anew(path):
     log = open_log(path)
     log.tick(NOW)
     assert log.chained.broken
-    log.close()
+    log.close(NOW)
     assert Kind.CHANGED in found(path)[0]
 
 
@@ -221,7 +221,7 @@ def test_rotation_does_not_break_it(path):
     for _ in range(90):
         region.journal(1, NOW, b"\xc0\x00\x02\x01", big)
         carry(log, region)
-    log.close()
+    log.close(NOW)
     rotated = logfile.rotated(path)
     assert len(rotated) >= 3
     assert found(path, *rotated) == ([], 90)
@@ -240,8 +240,8 @@ def test_another_writer_of_the_same_file_is_not_chained(path, monkeypatch, capfd
     assert numbers(path) == list(range(6))  # written all the same
     assert found(path)[0] == [Kind.UNCHAINED] * 3
     assert "another process writes this evidence" in capfd.readouterr().err
-    second.close()
-    first.close()
+    second.close(NOW)
+    first.close(NOW)
 
 
 def test_two_nodes_in_one_folder(path, tmp_path):
@@ -270,7 +270,7 @@ def test_records_wait_while_the_disk_is_full(path, monkeypatch):
     assert not log.is_ready(NOW)
     assert carry(log, region, NOW + 0.5) == 0
     assert carry(log, region, NOW + 5) == 10 - settled
-    log.close()
+    log.close(NOW)
     assert numbers(path) == list(range(10))
     assert log.dropped == 0
     assert found(path) == ([], 10)
@@ -284,7 +284,7 @@ def test_the_first_line_waits_too(path, tmp_path):
     assert carry(log, region) == 0
     folder.mkdir()
     assert carry(log, region, NOW + 100) == 3
-    log.close()
+    log.close(NOW)
     assert found(folder / "log") == ([], 3)
 
 
@@ -294,7 +294,7 @@ def test_losses_are_told_in_the_chain(path):
     log.tick(NOW)
     said = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert [(each["event"], each.get("records")) for each in said] == [("start", None), ("lost", 7)]
-    log.close()
+    log.close(NOW)
 
 
 def test_standard_output_is_chained_and_cannot_go_on(tmp_path, capfd):
@@ -303,7 +303,7 @@ def test_standard_output_is_chained_and_cannot_go_on(tmp_path, capfd):
         log = open_log("stdout", copies=tmp_path / "copies")
         journal(region, [turn])
         carry(log, region)
-        log.close()
+        log.close(NOW)
         assert not log.chained.broken
     said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [each["seq"] for each in said] == [0, 1, 2, 0, 1, 2]

@@ -44,7 +44,7 @@ def test_a_file_that_cannot_be_written_is_told_of_before_there_is_a_line(tmp_pat
     assert "log cannot be written" in said
     assert "Not a directory" in said
     assert log.dropped == 0
-    log.close()
+    log.close(NOW)
 
 
 def test_a_line_says_everything(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_reopen_and_close_reach_the_files(tmp_path: Path) -> None:
     (tmp_path / "a").rename(tmp_path / "old")
     log.reopen()
     log.write([record(2)], NOW)
-    log.close()
+    log.close(NOW)
     log.write([record(3)], NOW)
     assert (numbers(tmp_path / "old"), numbers(tmp_path / "a")) == ([1], [2, 3])
 
