@@ -66,10 +66,10 @@ def judge(policy: Policy, setting: Setting, sight: Sight) -> tuple[Verdict, Name
 
 
 def noted(verdict: Verdict) -> Verdict:
-    """Return `verdict` for one who only looks: it would have been refused."""
-    if verdict.action is Action.PASSTHRU or verdict.rule is None:
+    """Return `verdict` for one who only looks: it would have been refused, in whatever rollout."""
+    if verdict.action is Action.PASSTHRU:
         return verdict
-    return attempt.refused(verdict.trigger, verdict.rule, monitored=True)
+    return replace(verdict, action=Action.PASSTHRU, monitored=True)
 
 
 def _named(policy: Policy, setting: Setting, name: Name | None, trigger: Trigger) -> Verdict:

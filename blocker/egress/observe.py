@@ -73,11 +73,11 @@ class Observer:
 
     def take(self, packet: Packet, now: float) -> list[Finding]:
         """Take the next packet at monotonic time `now`, seconds; return what it shows."""
-        if packet.source_port == DNS and packet.protocol != TCP:
-            if self._answers is not None and packet.source in self._setting.resolvers:
+        client = packet.source
+        if client in self._setting.resolvers and packet.source_port == DNS and packet.protocol != TCP:
+            if self._answers is not None:
                 self._answers.hear(packet.destination, packet.payload, now)
             return []
-        client = packet.source
         policy = self._policies.get(client)
         if policy is None:
             if client in self._policies:

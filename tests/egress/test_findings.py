@@ -113,6 +113,12 @@ def test_an_app_that_is_rolled_out_is_noted_until_its_rollout_has_come():
             assert (verdict.action, verdict.shadow, verdict.rollout) == (action, shadow, "trial")
 
 
+def test_who_only_looks_still_says_which_rollout_it_is():
+    policy = replace(STAFF, staged_apps={"wechat": Staged("trial", shadow=False)})
+    noted = findings.noted(findings.judge(policy, SETTING, sight(request("weixin.qq.com"), port=8080))[0])
+    assert (noted.action, noted.monitored, noted.shadow, noted.rollout) == (Action.PASSTHRU, True, False, "trial")
+
+
 def test_mmtls_to_a_banned_host_in_a_group_that_allows_wechat():
     policy = Policy("some", {"tiktok": SINKHOLE})
     verdict, name = findings.judge(policy, SETTING, sight(request("tiktok.com", b"/mmtls/00"), port=80))

@@ -69,6 +69,13 @@ def test_questions_to_ours_are_its_own_affair_and_to_others_are_not():
     ]  # fmt: skip
 
 
+def test_the_port_that_a_device_sends_from_hides_nothing():
+    observer = Observer(SETTING, policy_for)
+    frames = [datagram(ask("www.tiktok.com"), 53, source_port=53)]
+    frames += [datagram(each, source_port=53) for each in messages.quic_client()]
+    assert [str(each.verdict.trigger) for each in findings(observer, *frames)] == ["foreign-dns", "quic-sni"]
+
+
 def test_what_the_wire_told_a_device_is_no_finding():
     answers = Answers(grace=0)
     setting = Setting(
