@@ -3,6 +3,7 @@
 import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -313,7 +314,8 @@ def test_any_yaml_is_a_configuration_or_refused(tree):
 
 
 def known(**more):
-    return {"tiktok": ["pangle"], "wechat": ["keep-wecom"], "bypass": []} | more
+    switches = {"tiktok": ["pangle"], "wechat": ["keep-wecom"], "bypass": []} | more
+    return {app: SimpleNamespace(switches=each, category="ban") for app, each in switches.items()}
 
 
 @pytest.mark.parametrize(
@@ -347,8 +349,8 @@ def test_apps_and_switches_that_the_lists_do_not_have(text, expected):
 
 
 def test_an_unknown_app_without_a_file_has_a_path_only():
-    assert config.check_apps(Config(lists={"disable": ["zoom"]}), {"wechat": ()}) == [
-        "lists.disable.0: there is no app 'zoom'; choose from wechat"
+    assert config.check_apps(Config(lists={"disable": ["zoom"]}), known()) == [
+        "lists.disable.0: there is no app 'zoom'; choose from bypass, tiktok, wechat"
     ]
 
 

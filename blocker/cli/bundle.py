@@ -249,8 +249,7 @@ def _attempt(found: Config) -> Callable[[Path], None]:
 
     def attempt(home: Path) -> None:
         sources = gather.gather(current.lists_in(home, found.lists, found.bundles), feeds=feeds.in_force(found))
-        known = {name: app.switches for name, app in sources.apps.items()}
-        if problems := [*check.problems(sources), *config.check_apps(found, known)]:
+        if problems := [*check.problems(sources), *config.check_apps(found, sources.apps)]:
             raise ListError(problems)
 
     return attempt

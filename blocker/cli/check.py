@@ -52,7 +52,7 @@ def _examine(found: Config) -> tuple[list[str], list[str]]:
     except ProblemsError as error:
         return counts, [*problems, *error.problems]
     problems += check.problems(sources)
-    problems += config.check_apps(found, {name: app.switches for name, app in sources.apps.items()})
+    problems += config.check_apps(found, sources.apps)
     problems += config.check_files(found, sources.origins)
     counts.append(counted(sum(app.loaded for app in sources.apps.values()), "app"))
     if found.feeds:

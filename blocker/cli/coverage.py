@@ -56,7 +56,7 @@ def commands(
     """
     found = config.load(path, overrides(lists=lists))
     listed = gather.gather(found.lists, feeds=feeds.in_force(found))
-    if problems := config.check_apps(found, {name: tuple(each.switches) for name, each in listed.apps.items()}):
+    if problems := config.check_apps(found, listed.apps):
         raise ConfigError(problems)
     if app is not None and app not in listed.apps:
         raise ListError([f"there is no app {app!r}. Known are {', '.join(sorted(listed.apps))}."])

@@ -120,7 +120,7 @@ def _wanted(path: Path | None) -> Iterator[tuple[Config, Ruleset]]:
         raise BlockerError("egress.enabled is false: no rules are wanted. Set it, or `blocker egress remove`.")
     with TemporaryDirectory(prefix="blocker-") as scratch:
         index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
-        if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
+        if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)
         found = rollouts.in_force(found, config.state_dir(found))
         clients = Clients(found, index.apps, time.time(), granted(found))

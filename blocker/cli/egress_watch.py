@@ -76,7 +76,7 @@ def watch(
         index = opened(
             bundles.in_force(config).lists, configuration.state_dir(config), Path(scratch), feeds.in_force(config)
         )
-    if problems := configuration.check_apps(config, {app: info.switches for app, info in index.apps.items()}):
+    if problems := configuration.check_apps(config, index.apps):
         raise ConfigError(problems)
     config = rollouts.in_force(config, configuration.state_dir(config))
     clients = Clients(config, index.apps, time.time(), granted(config))

@@ -25,6 +25,7 @@ from blocker.exceptions import store
 from blocker.exceptions.entry import Grant
 from blocker.lists.index import Index, Listed
 from blocker.lists.opened import opened
+from blocker.lists.source import Category
 from blocker.policy import Action, Policy, Rule, Verdict
 from blocker.rollout import state as rollouts
 from blocker.rollout.plan import Position, applied
@@ -59,6 +60,7 @@ class Explanation:
     answer: str  # what the client hears
     rule: Rule | None
     entry_id: str  # what records of such an attempt call the entry
+    category: str  # why the lists of its app exist
     others: tuple[str, ...]  # further entries for it, and why they did not decide
     notes: tuple[str, ...]
     exception: Mapping[str, object]  # the one that lets it pass; empty: none does
@@ -97,7 +99,7 @@ def commands(
     with TemporaryDirectory(prefix="blocker-") as scratch:
         source = bundles.in_force(found)
         index = opened(source.lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
-        if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
+        if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)  # the server would not serve this either
         found = applied(found, standing)
         moment = time.time() if when is None else when.timestamp()
@@ -135,6 +137,7 @@ def _explain(
         answer=_answer(found, verdict.action, qtype) if blocked else "",
         rule=verdict.rule,
         entry_id=entry_id(verdict.rule) if verdict.rule else "",
+        category=index.apps[verdict.rule.app].category if verdict.rule and verdict.rule.app in index.apps else "",
         others=tuple(_other(each, who, blocked=blocked) for each in listed if each.rule != verdict.rule),
         notes=tuple(each.note for each in listed if each.note and each.rule == verdict.rule)
         + tuple(_rolled_out(verdict, standing, None if client is None else clients.bucket(client.packed)))
@@ -261,7 +264,7 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         rows.append(("action", f"{explanation.action}: the client hears {explanation.answer}"))
     if rule is not None:
         rows += [
-            ("app", f"{rule.app} ({rule.title})" if rule.title else rule.app),
+            ("app", _app(rule, explanation.category)),
             ("entry", f"{rule.value} ({rule.scope}{', exception' if rule.allow else ''}), {rule.source}"),
             ("id", explanation.entry_id),
         ]
@@ -274,6 +277,12 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     for label, text in rows:
         if text:
             yield f"  {label:7} {text}"
+
+
+def _app(rule: Rule, category: str) -> str:
+    about = [rule.title] if rule.title else []
+    about += ["a category: no decision bans it"] if category == Category.CONTENT else []
+    return f"{rule.app} ({', '.join(about)})" if about else rule.app
 
 
 def _exception_text(said: Mapping[str, object]) -> str:

@@ -31,6 +31,7 @@ from blocker.lists.gather import App, Sources
 from blocker.lists.source import AppList, Category
 
 _WIDE: Final = 200  # columns when the output is not a terminal: a script must not get folded lines
+_GROUNDS: Final = {Category.PROTOCOL.value: "standards", Category.CONTENT.value: "no decision: a category"}
 _STEPS: Final = {  # as compile.build names them; reading comes before
     "read": "Reading",
     "check": "Checking",
@@ -79,7 +80,7 @@ def check_lists(ctx: click.Context, paths: tuple[Path, ...], path: Path | None, 
     found = config.load(path, overrides(lists=lists))
     try:
         sources = gather.gather(bundles.in_force(found).lists, paths, feeds.in_force(found))
-        problems = [*check.problems(sources), *config.check_apps(found, _switches(sources))]
+        problems = [*check.problems(sources), *config.check_apps(found, sources.apps)]
         problems += config.check_files(found, sources.origins)
     except ProblemsError as error:
         sources, problems = None, list(error.problems)
@@ -160,13 +161,9 @@ def compile_lists(out: Path, path: Path | None, lists: tuple[Path, ...]) -> None
 def _sources(found: Config) -> Sources:
     """Return the lists that `found` names, if it names only apps and switches that there are."""
     sources = gather.gather(bundles.in_force(found).lists, feeds=feeds.in_force(found))
-    if problems := config.check_apps(found, _switches(sources)):
+    if problems := config.check_apps(found, sources.apps):
         raise ConfigError(problems)
     return sources
-
-
-def _switches(sources: Sources) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(app.switches) for name, app in sources.apps.items()}
 
 
 @contextmanager
@@ -207,7 +204,7 @@ def _overview(sources: Sources) -> Table:
             escape(first.title) if first else name,
             _entries(sources, name),
             "\n".join(f"{switch}: {_state(sources, app, switch)}" for switch in app.switches),
-            _ground(first),
+            _ground(app),
             str(first.reviewed or "") if first else "",
             _due(first),
         )
@@ -218,13 +215,13 @@ def _state(sources: Sources, app: App, switch: str) -> str:
     return "[bold]on[/bold]" if sources.on(app.name, switch) else "off"
 
 
-def _ground(first: AppList | None) -> str:
+def _ground(app: App) -> str:
     """Return the decisions that an app rests on."""
-    if first is None:
-        return "operator's file"
-    if first.legal:
-        return "\n".join(escape(each.id) for each in first.legal)
-    return "standards" if first.category is Category.PROTOCOL else "operator's list"
+    if app.first and app.first.legal:
+        return "\n".join(escape(each.id) for each in app.first.legal)
+    if app.category in _GROUNDS:
+        return _GROUNDS[app.category]
+    return "operator's list" if app.first else "operator's file"
 
 
 def _due(first: AppList | None) -> str:

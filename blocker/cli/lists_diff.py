@@ -13,6 +13,7 @@ from blocker.cli.options import config_option, json_option
 from blocker.cli.wording import counted
 from blocker.config import Config
 from blocker.errors import ListError
+from blocker.feeds.files import file_of
 from blocker.feeds.store import Store
 from blocker.lists import contents, gather
 from blocker.lists.contents import Change, Contents
@@ -67,7 +68,7 @@ def _edition(found: Config, asked: str) -> FeedFile:
     if edition is None:
         what = {"": "an edition in force", "held": "a held update", "former": "a former edition"}[which]
         raise ListError([f"{asked}: feed {name} has not {what}. See `blocker lists update {name}`."])
-    return FeedFile(name, feed.app, store.path(edition, held=which == "held"), feed.format)
+    return file_of(feed, store.path(edition, held=which == "held"))
 
 
 def _alike(old: Contents, new: Contents) -> Contents:

@@ -67,7 +67,7 @@ def export_zone(
     report = Report()
     with TemporaryDirectory(prefix="blocker-") as scratch:
         index = opened(bundles.in_force(found).lists, config.state_dir(found), Path(scratch), feeds.in_force(found))
-        if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
+        if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)  # the server would not serve this either
         found = rollouts.in_force(found, config.state_dir(found))
         policies = Clients(found, index.apps, time.time(), granted(found)).policies

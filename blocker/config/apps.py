@@ -1,19 +1,35 @@
 """Does the configuration name only apps and switches that the lists have?"""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Protocol
 
 from blocker.config.values import Where
-from blocker.config.whole import Config
+from blocker.config.whole import Config, foreign
 from blocker.config.wording import nearest
 
+_OPEN: Final = ("", "bypass", "content")  # why a list exists (lists/source.py) that a category may add to
 
-def check_apps(config: Config, known: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return a problem for each app or switch in `config` that is not in `known`, in the order of lines.
 
-    `known` maps every app that the lists could offer, disabled ones too, to the names of its switches.
+class Offered(Protocol):
+    """What the lists say of an app."""
+
+    @property
+    def switches(self) -> Iterable[str]:
+        """The names of its switches."""
+
+    @property
+    def category(self) -> str:
+        """Why its lists exist: the word in them, empty if none says one."""
+
+
+def check_apps(config: Config, apps: Mapping[str, Offered]) -> list[str]:
+    """Return a problem for each app, category or switch in `config` that `apps` do not have, in the order of lines.
+
+    `apps` are all that the lists could offer, disabled ones too.
     """
-    known = {feed.app: () for feed in config.feeds} | dict(known)  # one that was never fetched is no mistake either
-    found = [*_apps(config, sorted(known)), *_switches(config, {app: sorted(known[app]) for app in known})]
+    known = {each.subject: list[str]() for _, each in foreign(config)}  # maybe never fetched
+    known |= {name: sorted(app.switches) for name, app in apps.items()}
+    found = [*_apps(config, sorted(known)), *_switches(config, known), *_categories(config, apps)]
     return [problem for _, problem in sorted(config._origin.problem(where, text) for where, text in found)]
 
 
@@ -60,6 +76,14 @@ def _mentions(config: Config) -> Iterator[tuple[Where, str]]:
         for at, schedule in enumerate(group.schedules):
             for place, app in enumerate(schedule.apps):
                 yield (*above, "schedules", at, "apps", place), app
+
+
+def _categories(config: Config, apps: Mapping[str, Offered]) -> Iterator[tuple[Where, str]]:
+    """Yield the feeds whose category is an app: what they block would pass for the ban that a decision made."""
+    for above, each in foreign(config):
+        if each.category is not None and each.category in apps and apps[each.category].category not in _OPEN:
+            why = f"{each.category!r} is an app that has a list; choose another word, or write app: {each.category}"
+            yield (*above, "category"), why
 
 
 def _switches(config: Config, known: Mapping[str, list[str]]) -> Iterator[tuple[Where, str]]:

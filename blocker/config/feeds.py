@@ -1,6 +1,7 @@
 """Lists that others publish: where they are fetched from, when, and how far an update may go without a person."""
 
 import re
+from collections.abc import Iterator
 from datetime import time
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -97,6 +98,14 @@ TimeZone = Annotated[str, PlainValidator(time_zone), _written("time zone")]
 Sha256 = Annotated[str, PlainValidator(sha256), _written("sha256")]
 
 
+def whose(app: str | None, category: str | None) -> Iterator[tuple[Where, str]]:
+    """Yield what is wrong with saying whose a list's names are: an app's or a category's, one of the two."""
+    if app is None and category is None:
+        yield ("app",), "is missing; name the app that the list is about, or a category: malware, gambling, ..."
+    elif app is not None and category is not None:
+        yield ("category",), "there is also 'app'; remove one of the two"
+
+
 class Feed(Section):
     """A list that somebody else publishes, fetched by schedule."""
 
@@ -104,8 +113,11 @@ class Feed(Section):
     """A short name: it labels metrics, log lines and the feed's folder."""
     url: FeedUrl
     """Where the list is: `https://...` or `file:///...`; `http://...` only with `insecure`."""
-    app: AppId
+    app: AppId | None = None
     """The app that its names belong to; it may have other lists too."""
+    category: AppId | None = None
+    """Instead of `app`: what kind of names it holds, which no decision bans as an app (`malware`, `gambling`). Groups
+    block and monitor a category by this name, as they do an app."""
     format: Literal["auto", "domains", "hosts", "wildcard", "adblock", "dnsmasq", "rpz"] = "auto"
     """How the list is written; `auto`: seen from its content."""
     every: int | None = Field(default=None, ge=300, le=2_592_000)
@@ -128,6 +140,11 @@ class Feed(Section):
     """Allow `http://`: anybody on the way can then change the list."""
 
     @property
+    def subject(self) -> str:
+        """The app or category that its names belong to; both are known by one kind of name."""
+        return self.app or self.category or ""
+
+    @property
     def interval(self) -> int:
         """The seconds between two fetches when all goes well."""
         return DAY if self.every is None else self.every
@@ -139,6 +156,7 @@ class Feed(Section):
             found.append((("url",), "anybody on the way can change it; write https://, or say insecure: true"))
         if self.at is not None and self.every is not None:
             found.append((("at",), "there is also 'every'; remove one of the two"))
+        found += whose(self.app, self.category)
         if found:
             raise mistakes(found)
         return self

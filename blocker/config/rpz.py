@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from blocker.config.feeds import whose
 from blocker.config.models import UNLISTED
 from blocker.config.section import Section
 from blocker.config.values import AppId, FilePath, GroupName, Listening, Server, Where, Zone, mistakes
@@ -43,10 +44,23 @@ class RpzImport(Section):
     """Whom to transfer it from, in order, `ADDR` or `ADDR:PORT`."""
     key: Zone | None = None
     """The key that requests are signed with and answers must be."""
-    app: AppId
+    app: AppId | None = None
     """The app that its entries belong to."""
+    category: AppId | None = None
+    """Instead of `app`: what kind of names it holds, as a feed's."""
     max_records: int = Field(default=2_000_000, ge=1, le=20_000_000)
     """Records; a larger zone is refused."""
+
+    @property
+    def subject(self) -> str:
+        """The app or category that its entries belong to."""
+        return self.app or self.category or ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if found := [*whose(self.app, self.category)]:
+            raise mistakes(found)
+        return self
 
 
 class Rpz(Section):

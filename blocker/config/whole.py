@@ -28,7 +28,7 @@ from blocker.config.models import (
 )
 from blocker.config.origin import Origin
 from blocker.config.rollout import Rollout
-from blocker.config.rpz import Rpz
+from blocker.config.rpz import Rpz, RpzImport
 from blocker.config.section import Section
 from blocker.config.selftest import Selftest
 from blocker.config.sinkhole import Sinkhole, ends
@@ -149,6 +149,14 @@ def _covers(wildcard: IPv4Address | IPv6Address, address: IPv4Address | IPv6Addr
     return wildcard.is_unspecified and wildcard.version == address.version and address.is_loopback
 
 
+def foreign(config: Config) -> Iterator[tuple[Where, Feed | RpzImport]]:
+    """Yield the lists of others, each with its place: feeds, and policy zones that are taken over."""
+    for at, feed in enumerate(config.feeds):
+        yield ("feeds", at), feed
+    for at, zone in enumerate(config.rpz.imports):
+        yield ("rpz", "imports", at), zone
+
+
 def _zones(config: Config) -> Iterator[tuple[Where, str]]:
     seen: dict[str, int] = {}
     for at, forward in enumerate(config.upstream.forward):
@@ -212,6 +220,13 @@ def _feeds(config: Config) -> Iterator[tuple[Where, str]]:
         if feed.name in names:
             yield ("feeds", at, "name"), f"there are two feeds {feed.name!r}; choose another name"
         names.add(feed.name)
+    apps: set[str] = set()
+    categories: set[str] = set()
+    for above, each in foreign(config):
+        if each.subject in (categories if each.app else apps):
+            key, other = ("app", "category") if each.app else ("category", "app")
+            yield (*above, key), f"{each.subject!r} is the {other} of another feed; say the same of both"
+        (apps if each.app else categories).add(each.subject)
 
 
 def _rollouts(config: Config) -> Iterator[tuple[Where, str]]:

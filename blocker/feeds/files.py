@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blocker.config import Config
+from blocker.config import Config, Feed
 from blocker.errors import FeedError
 from blocker.feeds.store import Store
 from blocker.lists.feed import FeedFile
@@ -26,7 +26,7 @@ def in_force(config: Config, state: Path) -> tuple[tuple[FeedFile, ...], tuple[s
             continue
         edition = store.intact(facts)
         if edition is not None:
-            files.append(FeedFile(feed.name, feed.app, store.path(edition), feed.format))
+            files.append(file_of(feed, store.path(edition)))
         if edition != facts.in_force:
             rest = "its former edition serves" if edition else "none of its names are blocked"
             warnings.append(f"feed {feed.name}: its copy on disk is damaged; {rest} until it is fetched anew.")
@@ -37,3 +37,8 @@ def in_force(config: Config, state: Path) -> tuple[tuple[FeedFile, ...], tuple[s
             )
     zones, absent = taken.in_force(config.rpz.imports, state)
     return (*files, *zones), (*warnings, *absent)
+
+
+def file_of(feed: Feed, path: Path) -> FeedFile:
+    """Return the edition of `feed` at `path` as a list."""
+    return FeedFile(feed.name, feed.subject, path, feed.format, category=feed.category is not None)

@@ -11,6 +11,7 @@ from blocker.errors import FeedError, ListError
 from blocker.feeds import compare, guard
 from blocker.feeds.facts import Edition, Facts
 from blocker.feeds.fetch import Fetched, Progress, fetch, shown, source_of
+from blocker.feeds.files import file_of
 from blocker.feeds.guard import Course, Limits
 from blocker.feeds.store import Store, digest_of
 from blocker.lists import feed as reading
@@ -175,7 +176,7 @@ def _renewed(edition: Edition, feed: Feed, got: Fetched) -> Edition:
 
 def _read(path: Path, feed: Feed, must: MustResolve) -> tuple[NamesFile, Rejected]:
     try:
-        return reading.read(FeedFile(feed.name, feed.app, path, feed.format), must)
+        return reading.read(file_of(feed, path), must)
     except ListError as error:
         raise FeedError("; ".join(_renamed(error.problems, path, feed))) from error
 
@@ -188,7 +189,7 @@ def _renamed(problems: Iterable[str], path: Path, feed: Feed) -> tuple[str, ...]
 def _before(store: Store, feed: Feed, facts: Facts) -> FeedFile | None:
     """Return the file that is in force, if there is a whole one."""
     edition = store.intact(facts)
-    return FeedFile(feed.name, feed.app, store.path(edition), feed.format) if edition else None
+    return file_of(feed, store.path(edition)) if edition else None
 
 
 def _compared(

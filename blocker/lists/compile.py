@@ -23,7 +23,7 @@ from blocker.lists.artifact import Part
 from blocker.lists.formats import NamesFile, key_of
 from blocker.lists.gather import App, Sources, fingerprint, gather, watched
 from blocker.lists.pattern import Pattern
-from blocker.lists.source import REASON, AppList, Entry
+from blocker.lists.source import CATEGORY_REASON, REASON, AppList, Category, Entry
 from blocker.policy import Scope
 
 __all__ = ["Sources", "Summary", "build", "fingerprint", "gather", "watched"]
@@ -113,13 +113,14 @@ class _Draft:
 
     def _app(self, app: App) -> dict[str, Any]:
         first = app.first
+        reason = CATEGORY_REASON if app.category == Category.CONTENT else REASON  # where no list gives one
         return {
             "title": first.title if first else app.name,
             "vendor": first.vendor if first else "",
-            "reason": first.reason if first else REASON,
+            "reason": first.reason if first and first.reason != REASON else reason,
             "reference": first.legal[0].id if first and first.legal else "",
             "decision": first.legal[0].text if first and first.legal else "",
-            "category": first.category if first else "ban",
+            "category": app.category,
             "quiet": first.quiet if first else False,
             "file": first.file if first else next((file for file, owner, _ in self._files if owner == app.name), ""),
             "entries": self.in_force[app.name],

@@ -38,9 +38,10 @@ class FeedFile:
     """The copy of a feed on disk, and what the configuration says of it."""
 
     name: str  # the feed's name in the configuration
-    app: str  # the app its names belong to
+    app: str  # the app its names belong to, or their category
     path: Path  # the copy on disk
     format: str = AUTO  # one of FORMATS
+    category: bool = False  # `app` is one: no decision bans it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,15 @@ def parse(written: bytes, file: FeedFile, must: MustResolve) -> tuple[NamesFile,
         *draft.refusals,
     ]
     found = NamesFile(
-        str(file.path), file.app, scope, draft.keys, draft.rows, tuple(draft.ranges), feed=file.name, format=known
+        str(file.path),
+        file.app,
+        scope,
+        draft.keys,
+        draft.rows,
+        tuple(draft.ranges),
+        feed=file.name,
+        format=known,
+        category=file.category,
     )
     rejected = Rejected(
         draft.bad_lines, draft.unsupported_lines, draft.refused_lines, tuple(dict.fromkeys(samples))[:MAX_PROBLEMS]

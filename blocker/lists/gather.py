@@ -19,7 +19,7 @@ from blocker.lists import artifact, feed, form, formats, marked, must_resolve, s
 from blocker.lists.feed import FeedFile, Rejected
 from blocker.lists.formats import NamesFile
 from blocker.lists.must_resolve import MustResolve
-from blocker.lists.source import AppList, Switch
+from blocker.lists.source import AppList, Category, Switch
 from blocker.names import Name
 
 BUILT_IN: Final = Path(__file__).parents[1] / "domain_lists"
@@ -36,6 +36,7 @@ class App:
     switches: Mapping[str, Switch]
     loaded: bool  # not named in lists.disable
     brand: tuple[str, ...] = ()
+    category: str = ""  # why its lists exist: source.Category; empty if none says
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def fingerprint(lists: Lists, feeds: Iterable[FeedFile] = ()) -> str:
     for each in lists.overrides:
         digest.update(f"override {each.name}\n".encode())
     for file in feeds:
-        digest.update(f"feed {file.name} {file.app} {file.format} {file.path}\n".encode())
+        digest.update(f"feed {file.name} {file.app} {file.category} {file.format} {file.path}\n".encode())
     for path in (*(path for path, _ in _paths(lists, (), problems)), *(file.path for file in feeds)):
         try:
             content = hashlib.blake2b(path.read_bytes(), digest_size=16)
@@ -243,7 +244,12 @@ def _apps(
         switches = {**(known.switches if known else {}), **each.switches}
         first = known.first if known and known.first else each
         brand = tuple(dict.fromkeys((*(known.brand if known else ()), *each.brand)))
-        apps[each.app] = App(first, each.app, MappingProxyType(switches), each.app not in disabled, brand)
-    for file in plain:
-        apps.setdefault(file.app, App(None, file.app, MappingProxyType({}), file.app not in disabled))
+        apps[each.app] = App(
+            first, each.app, MappingProxyType(switches), each.app not in disabled, brand, first.category
+        )
+    for file in sorted(plain, key=lambda each: not each.category):  # a category's word counts, whatever came first
+        category = Category.CONTENT if file.category else ""
+        apps.setdefault(
+            file.app, App(None, file.app, MappingProxyType({}), file.app not in disabled, category=category)
+        )
     return apps

@@ -25,6 +25,7 @@ from blocker.policy import Action, Scope
 
 APP: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # the same as config.AppId: it labels metrics
 REASON: Final = "This service is blocked by the policy of this network."  # for lists that give none
+CATEGORY_REASON: Final = "Names of this category are blocked by the policy of this network."
 MAX_REASON: Final = 120  # characters: fits an extended DNS error beside the reference
 
 _ANSWERS: Final = (Action.NXDOMAIN, Action.NODATA, Action.LOOPBACK)
@@ -46,6 +47,7 @@ class Category(StrEnum):
 
     BAN = "ban"  # a decision bans the app
     BYPASS = "bypass"  # it leads around the resolver
+    CONTENT = "content"  # names of one kind, such as malware: nobody's app, and no decision bans it
     PROTOCOL = "protocol"  # standards ask for these answers: nobody's app, and public suffixes are allowed
 
 

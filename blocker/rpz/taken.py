@@ -46,7 +46,7 @@ def in_force(imports: Iterable[RpzImport], state: Path) -> tuple[tuple[FeedFile,
 
 def file_of(settings: RpzImport, path: Path) -> FeedFile:
     """Return the zone's text at `path` as a list."""
-    return FeedFile(settings.zone, settings.app, path, "rpz")
+    return FeedFile(settings.zone, settings.subject, path, "rpz", category=settings.category is not None)
 
 
 def path_of(zone: str, folder: Path) -> Path:

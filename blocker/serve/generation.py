@@ -199,8 +199,7 @@ def prepare(
     folders = [str(each) for each in (*lists.watched(source.lists), *source.watched)]
     looked |= look(folders)
     index_path, index = compiled(config.model_copy(update={"lists": source.lists}), folder, feeds)
-    switches = {app: info.switches for app, info in index.apps.items()}
-    if problems := [*configuration.check_apps(config, switches), *configuration.check_files(config, index.origins)]:
+    if problems := [*configuration.check_apps(config, index.apps), *configuration.check_files(config, index.origins)]:
         raise ConfigError(problems)
     if config.rpz.keys:
         from blocker.rpz import keys  # there alone: it needs a DNS library

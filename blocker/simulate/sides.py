@@ -46,7 +46,7 @@ class Side:
         Raises ConfigError, ListError, BundleError, ArtifactError.
         """
         index = opened(bundles.in_force(found).lists, config.state_dir(found), scratch, feeds)
-        if problems := config.check_apps(found, {app: info.switches for app, info in index.apps.items()}):
+        if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)  # the server would not serve this either
         found = rollouts.in_force(found, config.state_dir(found))
         return cls(index, Clients(found, index.apps, time.time()))

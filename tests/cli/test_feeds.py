@@ -45,6 +45,16 @@ def test_feeds_are_seen(run, fetched, tmp_path, arguments, said):
     assert "warning" not in done.stderr
 
 
+def test_a_category_is_blocked_like_an_app_but_passes_for_none(run, fetched, tmp_path):
+    path = tmp_path / "blocker.yaml"
+    path.write_text(path.read_text().replace("app: games", "category: games"))
+    done = run("explain", "www.one.example", "--client", "10.0.0.1")
+    assert "  app     games (games, a category: no decision bans it)\n" in done.output
+    assert "  reason  Names of this category are blocked by the policy of this network.\n" in done.output
+    assert "legal" not in done.output
+    assert "no decision: a category" in run("lists", "show").output
+
+
 @pytest.mark.parametrize(("arguments", "status", "said"), [
     (["lists", "check"], 0, "0 entries, 0 problems"),
     (["explain", "www.one.example"], 0, "www.one.example: allowed"),

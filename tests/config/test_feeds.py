@@ -2,6 +2,7 @@
 
 from datetime import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,8 @@ def feed(more="", **said):
     (feed(url="file:///srv/f.txt"), "url", "file:///srv/f.txt"),
     (feed(url="'https://[2001:db8::1]:8443/f?a=b'"), "url", "https://[2001:db8::1]:8443/f?a=b"),
     (feed(sha256="A" * 64), "sha256", "a" * 64),
+    (feed(), "subject", "games"),
+    (feed(app="", category="gambling"), "subject", "gambling"),
     (feed(headers_file="token"), "headers_file", HERE / "token"),
 ])  # fmt: skip
 def test_accepted(text, key, expected):
@@ -46,6 +49,7 @@ def test_accepted(text, key, expected):
     assert Config.model_validate(found.model_dump(mode="json")) == found  # as it travels in a generation
 
 
+IMPORT = "rpz: {imports: [{zone: theirs.example, primaries: [192.0.2.3], SAID}]}"
 ONE = "write https://lists.example/domains.txt, or file:///srv/lists/domains.txt"
 
 
@@ -82,6 +86,15 @@ ONE = "write https://lists.example/domains.txt, or file:///srv/lists/domains.txt
     (feed(growth=0.5), ["feeds.0.growth: must be at least 1 (got 0.5)"]),
     (feed(max_size=0), ["feeds.0.max_size: must be at least 1 (got 0)"]),
     (feed(token="s3cret"), ["feeds.0.token: unknown key"]),
+    (feed(app=""), [
+        "feeds.0.app: is missing; name the app that the list is about, or a category: malware, gambling, ..."]),
+    (feed(category="gambling"), ["feeds.0.category: there is also 'app'; remove one of the two"]),
+    (feed("}, {name: g, url: file:///g, category: games"), [
+        "feeds.1.category: 'games' is the app of another feed; say the same of both"]),
+    (feed(app="", category="games") + "\n" + IMPORT.replace("SAID", "app: games"), [
+        "b.yaml:2: rpz.imports.0.app: 'games' is the category of another feed; say the same of both"]),
+    (IMPORT.replace("SAID", "key: null"), [
+        "rpz.imports.0.app: is missing; name the app that the list is about, or a category: malware, gambling, ..."]),
     (feed(name="../up"), [
         "feeds.0.name: must be lower-case letters, digits and '-', at most 32 of them, starting with a letter or digit"
         " (got '../up')"]),
@@ -98,4 +111,34 @@ def test_refused(text, expected):
 
 def test_a_feed_that_was_never_fetched_makes_its_app_known():
     text = feed() + "\ngroups: [{name: staff, clients: [10.0.0.0/8], block: [games, other]}]"
-    assert config.check_apps(parsed(text), {"other": ()}) == []
+    assert config.check_apps(parsed(text), {"other": SimpleNamespace(switches=(), category="ban")}) == []
+
+
+AN_APP = "b.yaml:1: feeds.0.category: 'tiktok' is an app that has a list; choose another word, or write app: tiktok"
+STAFF = "groups: [{name: staff, clients: [10.0.0.0/8], block: [BLOCKED]}]"
+
+
+@pytest.mark.parametrize("text", [feed(app="", category="gambling"), IMPORT.replace("SAID", "category: gambling")])
+def test_a_category_is_blocked_by_its_name_though_nothing_was_fetched_yet(text):
+    text += "\n" + STAFF.replace("BLOCKED", "gambling")
+    assert config.check_apps(parsed(text), {}) == []
+    (problem,) = config.check_apps(parsed(text.replace("block: [gambling", "block: [gamling")), {})
+    assert problem == "b.yaml:2: groups.0.block.0: there is no app 'gamling'; did you mean 'gambling'?"
+
+
+@pytest.mark.parametrize(("category", "problems"), [
+    ("ban", [AN_APP]),
+    ("protocol", [AN_APP]),
+    ("bypass", []),
+    ("content", []),
+    ("", []),  # files of names alone: nobody says what they are
+])  # fmt: skip
+def test_no_category_passes_for_a_banned_app(category, problems):
+    found = parsed(feed(app="", category="tiktok"))
+    assert config.check_apps(found, {"tiktok": SimpleNamespace(switches=(), category=category)}) == problems
+
+
+def test_the_zone_of_a_category_does_not_pass_for_a_banned_app_either():
+    found = parsed(IMPORT.replace("SAID", "category: tiktok"))
+    (problem,) = config.check_apps(found, {"tiktok": SimpleNamespace(switches=(), category="ban")})
+    assert problem.startswith("b.yaml:1: rpz.imports.0.category: 'tiktok' is an app that has a list")

@@ -1,5 +1,7 @@
 """How schedules are written, and what is wrong with them when something is."""
 
+from types import SimpleNamespace
+
 import pytest
 from pydantic import ValidationError
 
@@ -69,5 +71,5 @@ def test_what_a_group_and_its_schedules_disagree_about(tmp_path, group, problem)
 def test_an_app_that_no_list_has_is_named(tmp_path):
     path = tmp_path / "b.yaml"
     path.write_text("groups:\n  - {name: staff, clients: [192.0.2.0/24], schedules: [{apps: [tictoc]}]}\n")
-    (problem,) = config.check_apps(config.load(path), {"tiktok": []})
+    (problem,) = config.check_apps(config.load(path), {"tiktok": SimpleNamespace(switches=(), category="ban")})
     assert "there is no app 'tictoc'; did you mean 'tiktok'?" in problem

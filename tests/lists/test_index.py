@@ -268,3 +268,17 @@ def test_places_lead_to_every_blocked_name_in_force(index):
         "b": {"game.example", "plain.example"},
         "c": {"h.example"},
     }
+
+
+def test_a_category_is_no_app_and_says_so_whatever_file_comes_first(tmp_path):
+    (tmp_path / "malware.txt").write_text("own.example\n")  # an operator's file adds to it
+    (tmp_path / "copy").write_text("theirs.example\n")
+    feeds = [FeedFile("threats", "malware", tmp_path / "copy", "domains", category=True)]
+    sources = gather(Lists(built_in=False, directories=(tmp_path / "malware.txt",)), feeds=feeds)
+    compiling.build(sources, tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    about = index.apps["malware"]
+    assert (about.category, about.reference, about.entries) == ("content", "", 2)
+    found = [index.find(names.from_text(asked)) for asked in ("own.example", "theirs.example")]
+    reasons = {rule.reason for ((rule,),) in found}
+    assert reasons == {"Names of this category are blocked by the policy of this network."}

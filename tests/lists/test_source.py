@@ -100,7 +100,7 @@ def test_an_operator_may_leave_most_out():
         ("reason: TikTok", f"reason: {'x' * 120}", "f:4: 'reason' has 136 characters; at most 120"),
         ("2027-02-23", "soon", "f:9: review_by: 'soon' is not a date; write YYYY-MM-DD"),
         ("owner: Office", "quiet: maybe\nowner: Office", "f:7: 'quiet' must be true or false"),
-        ("owner: Office", "category: bann\nowner: Office", "f:7: category: 'bann' is not one of ban, bypass, protocol"),
+        ("owner: Office", "category: bann\nowner: Office", "f:7: category: 'bann' is not one of ban, bypass, content,"),
         ("{what: \"seen\", ", "{", "f:11: the field 'what' is missing"),
         ("default: false", "default: no", "f:13: 'default' must be true or false"),
         ("TikTok.com", "tik tok.com", "f:15: 'tik tok.com' is not a domain name: it contains ' '"),

@@ -41,6 +41,7 @@ class NamesFile:
     ranges: tuple[Entry, ...] = ()
     feed: str = ""  # the feed's name in the configuration; empty: a file of the operator's
     format: str = ""  # how a feed was read, as stated or found out
+    category: bool = False  # `app` is one
 
 
 class Draft:
