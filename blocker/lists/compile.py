@@ -187,14 +187,19 @@ class _Draft:
 
 
 def _ordered(trie: marisa_trie.BinaryTrie, keys: list[bytes], rows: "array[int]") -> tuple["array[int]", "array[int]"]:
-    """Return where each key's rows begin, by the trie's own numbers for keys, and the rows in that order."""
+    """Return where each key's rows begin, by the trie's own numbers for keys, and the rows in that order.
+
+    What a file of names repeats is left out but for its first line: each row of a name costs every query for it.
+    """
     placed = array("Q", bytes(8 * len(trie)))
     more: dict[int, list[int]] = {}  # keys that are listed twice are few: all others go straight to their place
     for key_id, each in zip(map(trie.key_id, keys), rows, strict=True):
-        if placed[key_id]:
-            more.setdefault(key_id, []).append(each)
-        else:
+        if not placed[key_id]:
             placed[key_id] = each
+        elif (kind := row.kind(each)) != row.kind(placed[key_id]):
+            others = more.setdefault(key_id, [])
+            if each & row.DETAILED or all(kind != row.kind(other) for other in others):
+                others.append(each)
     first = array("I")
     ordered = array("Q")
     done = 0

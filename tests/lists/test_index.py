@@ -149,6 +149,17 @@ def test_a_policy_zone_keeps_its_answers(tmp_path, asked, scope, answer, allow, 
     assert rule.feed
 
 
+def test_a_name_that_a_feed_repeats_costs_a_query_nothing(tmp_path):
+    (tmp_path / "copy").write_text("@@a.example\na.example\n" * 500 + "@@b.example\n")
+    (tmp_path / "other").write_text("a.example\n" * 500)
+    feeds = [FeedFile(name, "threats", tmp_path / name, "domains") for name in ("copy", "other")]
+    compiling.build(gather(Lists(built_in=False), feeds=feeds), tmp_path / "index")
+    (found,) = Index.open(tmp_path / "index").find(names.from_text("www.a.example"))
+    assert [(rule.allow, rule.source.rpartition("/")[2]) for rule in found] == [
+        (True, "copy:1"), (False, "copy:2"), (False, "other:1"),
+    ]  # fmt: skip
+
+
 def test_below_a_name_is_not_the_name(tmp_path):
     (tmp_path / "copy").write_text("*.bad.example CNAME .\n")
     feeds = [FeedFile("zone", "threats", tmp_path / "copy", "rpz")]
@@ -234,8 +245,9 @@ def test_find_as_the_reference(tmp_path, suffixes, exacts, asked):
         "x.hosts": "\n".join("0.0.0.0 " + ".".join(label.decode() for label in labels) for labels in exacts),
     }
     index = opened(tmp_path, files)
-    entries = [Plain(labels, False, line) for line, labels in enumerate(suffixes, 1)]
-    entries += [Plain(labels, True, line) for line, labels in enumerate(exacts, 1)]
+    # What a file repeats counts once, where it stands first.
+    entries = [Plain(each, False, at) for at, each in enumerate(suffixes, 1) if each not in suffixes[: at - 1]]
+    entries += [Plain(each, True, at) for at, each in enumerate(exacts, 1) if each not in exacts[: at - 1]]
     for labels in (*asked, *suffixes, *((b"a", *each) for each in suffixes)):
         matching = [each for each in entries if each.covers(labels)]
         wanted = [
