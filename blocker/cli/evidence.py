@@ -15,6 +15,7 @@ import click
 from blocker.cli.options import json_option
 from blocker.errors import EvidenceError
 from blocker.evidence import chain, checkpoint, files
+from blocker.evidence.chain import Entry
 from blocker.evidence.checkpoint import Checkpoint
 from blocker.evidence.verify import NodeChain, Trouble, Verifier
 
@@ -42,21 +43,31 @@ def commands() -> None:
     "--checkpoints", "kept", multiple=True, type=_FILE, metavar="FILE",
     help="Checkpoints that were sent away: shows what was cut off at the end. Repeatable.",
 )  # fmt: skip
+@click.option(
+    "--from", "since", type=click.IntRange(0), default=0, metavar="N",
+    help="Lines before number N need not be there: you know where they went.",
+)  # fmt: skip
 @json_option
 @click.pass_context
 def verify(
-    ctx: click.Context, paths: tuple[Path, ...], keys: tuple[Path, ...], kept: tuple[Path, ...], as_json: bool
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    keys: tuple[Path, ...],
+    kept: tuple[Path, ...],
+    since: int,
+    as_json: bool,
 ) -> None:
     """Say whether the records in FILE... are whole, and where they are not.
 
-    Name the log and its rotated files in any order, also packed by gzip; each node in them has its own chain.
+    Name the log and its rotated files in any order, also packed by gzip; each node in them has its own chain. All
+    that the node has not removed itself must be there (log.rotation.keep), or else from line N on.
 
     Exit status 0: whole. 1: something is wrong, and where. 2: it cannot be said: a file cannot be read, holds no
     chain, or keys were given and no checkpoint is signed by one of them.
     """
     trusted = _keys(keys)
     copies = [copy for path in kept for copy in files.copies(path)]
-    verifier = Verifier(_trouble(trusted), copies)
+    verifier = Verifier(_trouble(trusted), copies, since)
     began = time.monotonic()
     ordered = files.in_order(paths)
     for path in ordered:
@@ -125,14 +136,17 @@ def _search(path: Path, seq: int, node: str | None) -> tuple[bytes, tuple[Checkp
     record, last = b"", b""
     why = ""
     next_number = seq
+    before: dict[bytes, Entry] = {}  # of each node, its last line
     for line in files.lines(path):
         entry = chain.parse(line.rstrip(b"\n"))
         if entry is None or (node is not None and entry.node.decode() != node):
             continue
         if not record:
             if entry.number != seq:
+                before[entry.node] = entry
                 continue
             record, node = line, entry.node.decode()
+            why = _of_itself(entry, line, before.get(entry.node))
         elif entry.number != next_number or not chain.follows(entry, last):
             why = why or f"the chain is broken at line {entry.number}"
         last, next_number = entry.hash, entry.number + 1
@@ -142,6 +156,20 @@ def _search(path: Path, seq: int, node: str | None) -> tuple[bytes, tuple[Checkp
     if not record:
         raise EvidenceError(f"{path}: has no record {seq}{f' of {node}' if node else ''}. Look into the rotated files.")
     return record, (None, "")
+
+
+def _of_itself(entry: Entry, line: bytes, before: Entry | None) -> str:
+    """Say why the record in `line` cannot be believed, whatever follows it; nothing: it can."""
+    said = checkpoint.parse_heading(line)
+    if entry.number == 0:
+        known = chain.GENESIS.hash
+    elif before is not None and before.number == entry.number - 1:
+        known = before.hash
+    elif said is not None:
+        known = said.before
+    else:
+        return "the line before it is not in this file, and without it nobody can tell whether the record was altered"
+    return "" if chain.follows(entry, known) else "the record itself was altered, or the line before it"
 
 
 def _covering_text(found: Checkpoint | None, why: str, *, signed: bool) -> Iterator[str]:
@@ -189,6 +217,9 @@ def _progress(path: Path, *, quiet: bool) -> Any:  # noqa: ANN401 (a context man
 def _unsure(nodes: Sequence[NodeChain], *, signed: bool) -> str:
     if not nodes:
         return "no line of a chain was found: name the log of a node whose evidence.chain is on"
+    for node in nodes:
+        if not node.sure:
+            return f"line {node.first} of {node.name} cannot be checked without the one before it: name that file too"
     bare = [node.name for node in nodes if not node.checkpoints]
     return f"no checkpoint of {', '.join(bare)} is signed by a key that was given" if signed and bare else ""
 
@@ -201,7 +232,8 @@ def _page(verifier: Verifier, nodes: Sequence[NodeChain], unsure: str, *, signed
     if verifier.count > _SHOWN:
         yield f"... and {verifier.count - _SHOWN} more; --json has up to 10,000"
     for node in nodes:
-        lines = f"lines {node.first} to {node.next - 1}, {node.records} records"
+        older = f" (the node has removed those before {node.kept_from})" if node.first and node.kept_from else ""
+        lines = f"lines {node.first} to {node.next - 1}{older}, {node.records} records"
         yield f"{node.name}: {lines}: {_cover(node, signed=signed)}"
     if verifier.count:
         yield f"NOT WHOLE: {verifier.count} finding{'s' if verifier.count > 1 else ''}"
@@ -241,8 +273,8 @@ def _report(verifier: Verifier, nodes: Sequence[NodeChain], unsure: str, *, sign
         "findings": [asdict(finding) for finding in verifier.findings],
         "nodes": [
             {
-                "node": node.name, "first": node.first, "last": node.next - 1, "lines": node.lines,
-                "records": node.records, "checkpoints": node.checkpoints, "covered": node.covered,
+                "node": node.name, "first": node.first, "kept_from": node.kept_from, "last": node.next - 1,
+                "lines": node.lines, "records": node.records, "checkpoints": node.checkpoints, "covered": node.covered,
                 "covered_at": node.covered_at, "uncovered": _uncovered(node), "closed": node.final,
             }
             for node in nodes

@@ -22,6 +22,8 @@ _STATEMENT: Final = re.compile(
     r"end (yes|no)\n"
 )
 _MARK: Final = b'"event":"checkpoint"'
+_HEADING: Final = "file"
+_HEADING_MARK: Final = b'"event":"file"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,30 @@ def body(said: str, signature: str, now: float) -> bytes:
 def note(event: str, now: float, **more: object) -> bytes:
     """Return a line of ours between the records, up to what the chain adds."""
     return json.dumps({"time": time_text(now), "event": event, **more}, separators=(",", ":"))[:-1].encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the first line of a later file states: enough to check the file without those before it."""
+
+    before: bytes  # hash of the line before, 64 hexadecimal digits
+    kept_from: int  # number of the first line that the node still keeps: older ones it has removed itself
+
+
+def heading(before: bytes, kept_from: int, now: float) -> bytes:
+    """Return the first line of a later file, up to what the chain adds."""
+    return note(_HEADING, now, before=before.decode(), kept_from=kept_from)
+
+
+def parse_heading(line: bytes) -> Heading | None:
+    """Return the heading in `line`; None: it is none, or cannot be read."""
+    if line.find(_HEADING_MARK, 0, 80) < 0:
+        return None
+    try:
+        said = json.loads(line)
+        return Heading(said["before"].encode(), int(said["kept_from"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def time_text(now: float) -> str:

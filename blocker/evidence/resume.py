@@ -17,6 +17,8 @@ from blocker.evidence.chain import End, Entry
 from blocker.evidence.checkpoint import Checkpoint
 
 _WINDOW: Final = 4 << 20  # octets from the end: a whole batch of records fits
+_HEAD: Final = 1 << 18  # octets of a file's beginning, ...
+_FIRST_LINES: Final = 16  # ... and lines of it: two blockers may have written there
 
 
 @dataclass(slots=True)
@@ -46,6 +48,26 @@ def tail(files: Sequence[Path], node: bytes) -> Tail | None:
         if found.positions:
             break  # older ones are known to be written: their room in the journal was given back
     return found
+
+
+def kept_from(files: Sequence[Path], node: bytes) -> int:
+    """Return the number of the first line that `node` has not removed itself, as the newest file that can says it."""
+    for path in files:
+        for line in _beginning(path):
+            entry = chain.parse(line)
+            if entry is None or entry.node != node:
+                continue
+            if entry.number == 0:
+                return 0
+            if (said := checkpoint.parse_heading(line)) is not None:
+                return said.kept_from
+    return 0
+
+
+def first(path: Path, node: bytes) -> int | None:
+    """Return the number of the first line of `node` in the file at `path`; None: there is none. Raises OSError."""
+    found = (entry.number for line in _beginning(path) if (entry := chain.parse(line)) and entry.node == node)
+    return next(found, None)
 
 
 def _check(path: Path, entries: Sequence[Entry]) -> None:
@@ -93,6 +115,15 @@ def untorn(path: Path) -> int:
         return size - whole
     finally:
         os.close(descriptor)
+
+
+def _beginning(path: Path) -> list[bytes]:
+    """Return the first lines of the file at `path`; none if it is not there. Raises OSError."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).split(b"\n")[:_FIRST_LINES]
+    except FileNotFoundError:
+        return []
 
 
 def _lines(path: Path) -> list[bytes]:

@@ -53,7 +53,9 @@ class NodeChain:
     """What was seen of one node's chain."""
 
     name: str
-    first: int  # number of its first line seen
+    first: int  # number of its first line seen, ...
+    begins: tuple[str, int]  # ... file and line where that stands, ...
+    sure: bool  # ... and whether it can be checked without the line before it
     next: int  # number of the line to come
     hash: bytes  # of the last line
     lines: int = 0
@@ -62,6 +64,7 @@ class NodeChain:
     covered: int = -1  # number of the last line that such a checkpoint covers
     covered_at: str = ""  # its time
     final: bool = False  # it was closed in order, and nothing follows
+    kept_from: int = 0  # number of the first line that the node has not removed itself, as it says
     file: str = ""
     line: int = 0
     positions: dict[bytes, int] = field(default_factory=dict)  # in each journal
@@ -71,12 +74,16 @@ class NodeChain:
 class Verifier:
     """Takes lines in the order of the files, and remembers what is wrong."""
 
-    def __init__(self, trouble: Trouble, copies: Iterable[Checkpoint] = ()) -> None:
-        """Ask `trouble` why a checkpoint is not to be believed; `copies` are checkpoints that were kept elsewhere."""
+    def __init__(self, trouble: Trouble, copies: Iterable[Checkpoint] = (), since: int = 0) -> None:
+        """Ask `trouble` why a checkpoint is not to be believed; `copies` are checkpoints that were kept elsewhere.
+
+        Lines before number `since` need not be there.
+        """
         self.findings: list[Finding] = []
         self.count = 0  # of findings, also of those that are not kept
         self.nodes: dict[bytes, NodeChain] = {}
         self._trouble = trouble
+        self._since = since
         self._file = ""
         self._line = 0
         self._copies: dict[bytes, dict[int, Checkpoint]] = {}
@@ -101,7 +108,9 @@ class Verifier:
                 self._take(entry, line)
 
     def finish(self) -> None:
-        """Say what the copies of checkpoints know and the files do not hold."""
+        """Say what the files do not hold: what was before them, and what the copies of checkpoints know."""
+        for chained in self.nodes.values():
+            self._look_before(chained)
         self._line = 0
         for name, copies in self._copies.items():
             node = self.nodes.get(name)
@@ -117,13 +126,16 @@ class Verifier:
     def _take(self, entry: Entry, line: bytes) -> None:
         node = self.nodes.get(entry.node)
         if node is None:
-            node = self._first(entry)
+            node = self._first(entry, line)
         elif entry.number == node.next:
             if not chain.follows(entry, node.hash):
                 self._find(Kind.CHANGED, entry.node, entry.number, _CHANGED)
         elif entry.number == 0 and _START in line[:80]:
             self._find(Kind.ANEW, entry.node, 0, f"a new chain begins, and the old one ended at {node.next - 1}")
-            node = self._first(entry)
+            at = self._file, self._line
+            self._look_before(node)
+            self._file, self._line = at
+            node = self._first(entry, line)
         elif entry.number > node.next:
             last = entry.number - 1
             which = f"line {last} is" if last == node.next else f"lines {node.next} to {last} are"
@@ -133,14 +145,28 @@ class Verifier:
             return
         self._accept(node, entry, line)
 
-    def _first(self, entry: Entry) -> NodeChain:
-        """Begin to look at a node's chain; what was before its first line, if anything, is not for us to see."""
+    def _first(self, entry: Entry, line: bytes) -> NodeChain:
+        """Begin to look at a node's chain."""
         name = entry.node.decode()
-        if entry.number == 0 and not chain.follows(entry, GENESIS.hash):
-            self._find(Kind.CHANGED, entry.node, 0, _CHANGED)
-        node = self.nodes[entry.node] = NodeChain(name, entry.number, entry.number, b"")
+        said = checkpoint.parse_heading(line)
+        before = GENESIS.hash if entry.number == 0 else said.before if said is not None else None
+        if before is not None and not chain.follows(entry, before):
+            self._find(Kind.CHANGED, entry.node, entry.number, "altered")
+        begins = self._file, self._line
+        node = self.nodes[entry.node] = NodeChain(name, entry.number, begins, before is not None, entry.number, b"")
         node.awaited = self._copies.get(entry.node, {})
         return node
+
+    def _look_before(self, node: NodeChain) -> None:
+        """Say what is missing before the first line of a chain, beyond what the node itself has removed by age."""
+        start = max(node.kept_from, self._since)
+        if node.first <= start:
+            return
+        self._file, self._line = node.begins
+        last = node.first - 1
+        which = f"line {last} is" if last == start else f"lines {start} to {last} are"
+        unsure = "" if node.sure else ", and without it nobody can tell whether this one was altered"
+        self._find(Kind.MISSING, node.name.encode(), start, f"{which} missing before this one{unsure}")
 
     def _accept(self, node: NodeChain, entry: Entry, line: bytes) -> None:
         place = entry.place
@@ -154,6 +180,8 @@ class Verifier:
             self._look_at(node, entry, line[:-1])
         else:
             node.final = False
+            if (said := checkpoint.parse_heading(line)) is not None:
+                node.kept_from = max(node.kept_from, said.kept_from)
         if node.awaited and (copy := node.awaited.get(entry.number)) is not None and copy.hash != entry.hash:
             self._find(
                 Kind.CHECKPOINT, entry.node, entry.number, f"not the line that a checkpoint covered at {copy.time}"

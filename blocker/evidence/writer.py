@@ -6,6 +6,7 @@ not yet given back. While the log cannot be written, records wait in the journal
 chain before it begins a new one, says so in its first line, and raises `broken`.
 """
 
+import contextlib
 import fcntl
 import os
 import queue
@@ -53,6 +54,7 @@ class Chained:
         self._sign = sign
         self._log = oplog.get("evidence")
         self._end: End | None = None  # None: not begun
+        self._kept_from = 0  # number of the first line that we have not removed ourselves
         self._alone = True  # nobody else writes this chain
         self._known: dict[bytes, int] = {}  # positions in journals that a process before us has written up to
         self._notes: list[bytes] = []  # lines of ours that were not taken yet
@@ -126,23 +128,23 @@ class Chained:
 
     def _join(self, torn: int, now: float) -> None:
         last = resume.latest(self._copies, self._node)
-        if self._path is None:
-            self._start(now, why="standard output cannot be read back", after=last)
-            return
-        files = [self._path, *rotated(self._path)] if self._path.parent.is_dir() else []
-        tail = resume.tail(files, self._node.encode())
-        if tail is None and files and resume.is_foreign(self._path) and isinstance(self._destination, LogFile):
+        files = [self._path, *rotated(self._path)] if self._path is not None and self._path.parent.is_dir() else []
+        node = self._node.encode()
+        tail = resume.tail(files, node)
+        if tail is None and files and resume.is_foreign(files[0]) and isinstance(self._destination, LogFile):
             self._destination.set_aside(now)  # lines from before the chain do not belong into its files
         if tail is not None and (last is None or last.number < tail.end.next):
             self._end, self._known = tail.end, tail.positions
-        elif last is not None and last.final and last.end is not None:  # the log was moved away while we were down
+        elif last is not None and last.final and last.end is not None:  # standard output, or the log was moved away
             self._end = last.end
         elif last is not None:
-            self._start(now, why=f"the log ends before line {last.number}, where it had a checkpoint", after=last)
+            where = "the log ends before" if self._path is not None else "standard output cannot be read back behind"
+            self._start(now, why=f"{where} line {last.number}, where it had a checkpoint", after=last)
             return
         else:
             self._start(now, why="", after=None)
             return
+        self._kept_from = resume.kept_from(files, node)
         self._notes.append(checkpoint.note("resume", now, blocker=blocker.__version__, torn=torn))
 
     def _start(self, now: float, *, why: str, after: Checkpoint | None) -> None:
@@ -155,7 +157,7 @@ class Chained:
             said["why"] = why
         if after is not None:
             said |= {"after_seq": after.number, "after_hash": after.hash.decode()}
-        self._end = GENESIS
+        self._end, self._kept_from = GENESIS, 0
         self._notes.append(checkpoint.note("start", now, **said))
 
     def _locked(self) -> bool:
@@ -201,12 +203,40 @@ class Chained:
         return not self._notes or not self._alone
 
     def _put(self, bodies: Sequence[bytes], places: Sequence[Place | None], now: float) -> int:
-        assert self._end is not None
         if not bodies:
             return 0
         if not self._alone:
             node = b',"node":"%b"}\n' % self._node.encode()
             return self._destination.put([body + node for body in bodies], now)
+        return self._append(bodies, places, now) if self._head(now) else 0
+
+    def _head(self, now: float) -> bool:
+        """Begin a later file with what it follows and how far back files are kept; tell whether that worked.
+
+        What is said to be removed is removed after it was said.
+        """
+        assert self._end is not None
+        if not self._end.next or not self._destination.begins(now):
+            return True
+        with contextlib.suppress(OSError):  # who writes hears of it
+            self._kept_from = self._kept(self._destination.outdated())
+        if not self._append([checkpoint.heading(self._end.hash, self._kept_from, now)], [None], now):
+            return False
+        self._destination.forget(now)
+        return True
+
+    def _kept(self, outdated: Sequence[Path]) -> int:
+        """Return the number of the first line that there will be without the files that are outdated."""
+        if not outdated:
+            return self._kept_from
+        assert self._path is not None
+        assert self._end is not None
+        kept = rotated(self._path)[: -len(outdated)]
+        first = resume.first(kept[-1], self._node.encode()) if kept else self._end.next
+        return first if first is not None and first <= self._end.next else self._kept_from
+
+    def _append(self, bodies: Sequence[bytes], places: Sequence[Place | None], now: float) -> int:
+        assert self._end is not None
         lines = chain.joined(self._end, bodies, self._node.encode(), places)
         taken = self._destination.put(lines, now)
         if taken:
@@ -215,6 +245,8 @@ class Chained:
         return taken
 
     def _make_checkpoint(self, now: float, *, final: bool) -> None:
+        if not self._head(now):
+            return
         assert self._end is not None
         said = checkpoint.statement(self._node, self._end, now, final=final)
         try:
@@ -226,7 +258,7 @@ class Chained:
             return
         end = self._end
         body = checkpoint.body(said, signature, now)
-        if self._put([body], [None], now):
+        if self._append([body], [None], now):
             self._records = 0
             self.checkpoint = now
             try:

@@ -7,10 +7,12 @@
 Started by the supervisor by fork, with its sockets already listening.
 """
 
+import os
+import select
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -31,9 +33,10 @@ from blocker.sinks import exceptions, oplog, rollouts
 from blocker.sinks.facts import Facts
 from blocker.sinks.metrics import Collector, outcomes
 from blocker.sinks.querylog import QueryLog
-from blocker.sinks.region import Region
+from blocker.sinks.region import Region, Word
 
 _LAST_WORDS: Final = 5.0  # seconds the logs may take for what is left in the end
+_OTHERS: Final = 2.0  # seconds that those who still write into journals may take before that
 
 
 def run(
@@ -85,6 +88,7 @@ class Control:
         self._bookkeeper = Bookkeeper(self._amend)
         self._drainer = Drainer([*regions, *beside.values()], query_log, self._rollouts.heed)
         self._watch = Watch(self._changed) if config.lists.watch else None
+        self._under_way = config.upstream.deadline  # seconds that a worker may wait for upstreams
 
     def serve(self, http: socket.socket | None, control: socket.socket) -> int:
         """Serve until the supervisor says stop, or is gone; then write what is left."""
@@ -110,13 +114,24 @@ class Control:
         if self._watch is not None:
             self._watch.start()
         for event in self._link.events():
-            if event["event"] == "stop":
+            if event["event"] == "stop":  # the workers have ended before
+                self._outlive(self._beside.values(), _OTHERS)
                 break
             self._hear(event)
+        else:  # the supervisor was killed: nobody has waited for the workers
+            self._outlive((*self._regions, *self._beside.values()), self._under_way + _OTHERS)
         if not self._drainer.end(_LAST_WORDS):
             self._log.error("the logs did not take all that was left", dropped=self._drainer.dropped)
             return 1
         return 0
+
+    def _outlive(self, regions: Iterable[Region], patience: float) -> None:
+        """Wait for those who still write into `regions`, seconds at the most: that belongs into the logs as well."""
+        deadline = time.monotonic() + patience
+        for region in regions:
+            if not _ended(region.words[Word.PID], deadline):
+                self._log.error("a process still answers; what it records from now on is lost", seconds=patience)
+                return
 
     def _hear(self, event: Message) -> None:
         if event["event"] == "generation":
@@ -158,3 +173,16 @@ class Control:
         reply = self._link.reload(commands.RELOAD)
         if not reply.get("ok"):
             self._log.warning("changed files are not in force", problems="; ".join(reply.get("problems", ())))
+
+
+def _ended(pid: int, deadline: float) -> bool:
+    """Wait for the end of a process that is not our child until `deadline`, monotonic seconds; tell whether it came."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:  # it has ended; or there never was one
+        return True
+    try:
+        ended, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+    finally:
+        os.close(descriptor)
+    return bool(ended)

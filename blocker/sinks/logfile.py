@@ -69,6 +69,17 @@ class Destination(ABC):
         """Tell whether it is worth trying: it took the last lines, or has had its pause since."""
         return not 0 < self._retry_at - now <= _LAST_DELAY  # more than that: the clock was set back
 
+    def begins(self, now: float) -> bool:  # noqa: ARG002 files need the time
+        """Tell whether the next line is the first of a file; one that is due is rotated now."""
+        return False
+
+    def outdated(self) -> Sequence[Path]:
+        """Return the rotated files that are more than are to be kept, the newest first. Raises OSError."""
+        return ()
+
+    def forget(self, now: float) -> None:  # noqa: B027 (a pipe has nothing to forget)
+        """Remove the files that are outdated."""
+
     def sync(self) -> None:  # noqa: B027 (a pipe has nothing to do here)
         """Have what was written survive a power cut, as far as the destination can. Raises OSError."""
 
@@ -150,7 +161,10 @@ class Stdout(Destination):
 
 
 class LogFile(Destination):
-    """A file, rotated to `name.YYYYmmddTHHMMSS`, of which the newest few are kept."""
+    """A file, rotated to `name.YYYYmmddTHHMMSS`, of which the newest few are kept.
+
+    If it is `kept`, old ones stay until somebody says `forget`.
+    """
 
     _short = os.strerror(errno.ENOSPC)
 
@@ -190,6 +204,28 @@ class LogFile(Destination):
         if regular:  # take the torn line back
             os.ftruncate(descriptor, os.fstat(descriptor).st_size - (written - whole))
         return data.count(b"\n", whole)
+
+    def begins(self, now: float) -> bool:
+        """Tell whether the next line is the first of a file; one that is due is rotated now."""
+        if not self.is_ready(now):
+            return False
+        try:
+            descriptor, regular = self._opened(now)
+            return regular and not os.fstat(descriptor).st_size
+        except OSError:  # whoever writes hears of it
+            return False
+
+    def outdated(self) -> Sequence[Path]:
+        """Return the rotated files that are more than are to be kept, the newest first. Raises OSError."""
+        return rotated(self._path)[self._rotation.keep :]
+
+    def forget(self, now: float) -> None:
+        """Remove the files that are outdated."""
+        try:
+            for old in self.outdated():
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            self._say(now, "rotated logs cannot be removed; they take more and more room", error.strerror or str(error))
 
     def set_aside(self, now: float) -> None:
         """Rotate the file now, whatever its size and age."""
@@ -241,12 +277,12 @@ class LogFile(Destination):
             if self.kept:
                 self.sync()  # no checkpoint could speak for it later
             self._path.rename(self._new_name(now))
-            for old in rotated(self._path)[self._rotation.keep :]:
-                old.unlink(missing_ok=True)
         except OSError as error:
             self._rotate_at = now + _SAY_EVERY
             self._say(now, "log cannot be rotated; it grows on", error.strerror or str(error))
             return False
+        if not self.kept:
+            self.forget(now)
         return True
 
     def _new_name(self, now: float) -> Path:

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from blocker.cli import blocker
 from blocker.sinks.region import Region
-from tests.evidence.records import carry, journal, new_key, open_log, written
+from tests.evidence.records import NOW, carry, journal, new_key, open_log, written
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_lines_that_no_checkpoint_covers_are_counted(tmp_path):
         carry(log, region)
     done = run("verify", tmp_path / "log")
     assert "up to line 3; of the 2 lines after it a cut at the end would not show" in done.output
-    log.close()
+    log.close(NOW)
 
 
 # show
@@ -112,6 +112,7 @@ def test_show_a_record_and_what_covers_it(folder, key):
 @pytest.mark.parametrize(
     ("old", "new", "seq", "status", "why"),
     [
+        (b'"n":4', b'"n":9', 5, 1, "the record itself was altered"),
         (b'"n":6', b'"n":7', 5, 1, "the chain is broken at line 7"),
         (b"end yes", b"end no", 5, 1, "the chain is broken at line 9"),
         (b"", b"", 99, 2, "has no record 99"),
@@ -122,6 +123,13 @@ def test_show_says_what_does_not_hold(folder, old, new, seq, status, why):
     tamper(folder / "log", old, new)
     done = run("show", folder / "log", "--seq", seq, "--key", folder / "node.pub")
     assert (done.exit_code, why in done.output) == (status, True), done.output
+
+
+def test_show_does_not_vouch_for_a_record_whose_neighbour_is_gone(folder):
+    lines = (folder / "log").read_bytes().splitlines(keepends=True)
+    (folder / "log").write_bytes(b"".join(lines[5:]))
+    done = run("show", folder / "log", "--seq", 5, "--key", folder / "node.pub")
+    assert (done.exit_code, "the line before it is not in this file" in done.output) == (1, True)
 
 
 def test_show_json(folder):

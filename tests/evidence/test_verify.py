@@ -14,9 +14,9 @@ from blocker.evidence.verify import MAX_FINDINGS, Kind, Verifier
 from tests.evidence.records import new_key, written
 
 
-def check(lines, trouble=lambda checkpoint: "", copies=()):
+def check(lines, trouble=lambda checkpoint: "", copies=(), since=0):
     """Return the kinds of findings with the line of each."""
-    verifier = Verifier(trouble, copies)
+    verifier = Verifier(trouble, copies, since)
     verifier.feed("a", lines)
     verifier.finish()
     return [(finding.kind, finding.line) for finding in verifier.findings]
@@ -122,10 +122,24 @@ def test_two_nodes_in_one_file_are_two_chains(whole, tmp_path):
     assert check(mixed) == []
 
 
-def test_later_files_may_be_all_there_is(whole):
-    verifier = Verifier(lambda checkpoint: "")
+@pytest.mark.parametrize(("since", "expected"), [(0, [(Kind.MISSING, 1)]), (3, [(Kind.MISSING, 1)]), (4, [])])
+def test_lines_before_the_first_are_missing_unless_somebody_knows_better(whole, since, expected):
+    assert check(whole[4:], since=since) == expected
+
+
+def test_a_first_line_that_says_nothing_of_the_one_before_it_is_not_sure(whole):
+    verifier = Verifier(lambda checkpoint: "", since=4)
     verifier.feed("a", whole[4:])
-    assert (verifier.count, verifier.nodes[b"dns1"].first) == (0, 4)
+    verifier.finish()
+    (node,) = verifier.nodes.values()
+    assert (verifier.count, node.first, node.sure) == (0, 4, False)
+
+
+def test_every_changed_octet_is_found(whole):
+    data = b"".join(whole)
+    for at in range(len(data)):
+        for octet in {data[at] ^ 1, 10, 32, 48} - {data[at]}:
+            assert check((data[:at] + bytes((octet,)) + data[at + 1 :]).splitlines(keepends=True)), (at, octet)
 
 
 # Checkpoints.

@@ -2,12 +2,13 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from blocker.config import Rotation
-from blocker.evidence import files, writer
+from blocker.evidence import files, keys, writer
 from blocker.evidence.verify import Kind, Verifier
 from blocker.sinks import logfile
 from blocker.sinks.region import Region
@@ -144,6 +145,16 @@ def test_every_checkpoint_is_copied_and_signed(path, tmp_path):
     inside = [line for line in path.read_bytes().splitlines(keepends=True) if b'"checkpoint"' in line]
     assert Path(f"{path}.checkpoints").read_bytes() == b"".join(inside)
     assert all(json.loads(line)["signature"].startswith("untrusted comment: ") for line in inside)
+
+
+def test_another_key_signs_from_a_restart_on(path, tmp_path):
+    old, new = new_key(tmp_path / "old"), new_key(tmp_path / "new")
+    written(path, range(3), key_file=old.with_suffix(".key"))
+    written(path, range(3, 6), key_file=new.with_suffix(".key"))
+    for given, expected in [((old, new), []), ((new,), [Kind.CHECKPOINT]), ((old,), [Kind.CHECKPOINT])]:
+        verifier = Verifier(partial(keys.trouble, trusted=[keys.read(each) for each in given]))
+        verifier.feed("a", path.read_bytes().splitlines(keepends=True))
+        assert [finding.kind for finding in verifier.findings] == expected
 
 
 def test_copies_that_were_moved_away_begin_anew(path):
@@ -297,15 +308,86 @@ def test_losses_are_told_in_the_chain(path):
     log.close(NOW)
 
 
-def test_standard_output_is_chained_and_cannot_go_on(tmp_path, capfd):
+def to_stdout(folder, turn, *, ends=True):
+    log, region = open_log("stdout", copies=folder / "copies", every_records=1), Region()
+    journal(region, [turn])
+    carry(log, region)
+    log.close(NOW) if ends else kill(log)
+    return log.chained
+
+
+def test_a_chain_on_standard_output_goes_on_where_it_was_closed_in_order(tmp_path, capfd):
+    assert [to_stdout(tmp_path, turn).broken for turn in range(3)] == [False, False, False]
+    (tmp_path / "log").write_text(capfd.readouterr().out)
+    assert events(tmp_path / "log").count("start") == 1
+    assert found(tmp_path / "log") == ([], 3)
+
+
+def test_a_chain_on_standard_output_begins_anew_after_a_kill(tmp_path, capfd):
+    to_stdout(tmp_path, 0, ends=False)
+    assert not to_stdout(tmp_path, 1).broken  # nobody could have known better
+    said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert (said[3]["seq"], said[3]["after_seq"]) == (0, 1)
+    assert said[3]["why"] == "standard output cannot be read back behind line 1, where it had a checkpoint"
+
+
+# Files that can be checked without those before them.
+
+
+def long_chain(path, keep=14):
+    """Write a chain that is rotated several times; return the log and its rotated files, the oldest first."""
+    region = Region()
+    log = open_log(path, rotation=Rotation(size=1, keep=keep))
+    big = b'"n":0,"x":"%s"' % (b"x" * 50_000)
+    for _ in range(90):
+        region.journal(1, NOW, b"\xc0\x00\x02\x01", big)
+        carry(log, region)
+    log.close(NOW)
+    return [*reversed(logfile.rotated(path)), path]
+
+
+def test_files_that_the_node_has_removed_itself_are_not_missed(path):
+    files = long_chain(path, keep=2)
+    assert len(files) == 3
+    kinds, records = found(*files)
+    assert kinds == []
+    assert 0 < records < 90
+    assert found(*files[1:])[0] == [Kind.MISSING]  # that one it had kept
+
+
+def test_whoever_goes_on_remembers_what_was_removed(path):
+    long_chain(path, keep=2)
+    written(path, range(3), rotation=Rotation(size=1, keep=2))
+    path.rename(path.with_name("moved"))
+    written(path, range(3), rotation=Rotation(size=1, keep=2))  # the first line of its file says it once more
+    assert found(path, path.with_name("moved"), *logfile.rotated(path))[0] == []
+
+
+@pytest.mark.parametrize("taken", range(1, 5))
+def test_files_removed_by_others_are_missed(path, taken):
+    files = long_chain(path)
+    assert found(*files[taken:])[0] == [Kind.MISSING]
+
+
+def test_a_log_that_was_emptied_under_the_hands_of_its_writer_is_missed(path):
+    log, region = open_log(path), Region()
     for turn in range(2):
-        region = Region()
-        log = open_log("stdout", copies=tmp_path / "copies")
         journal(region, [turn])
         carry(log, region)
-        log.close(NOW)
-        assert not log.chained.broken
-    said = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert [each["seq"] for each in said] == [0, 1, 2, 0, 1, 2]
-    assert said[3]["why"] == "standard output cannot be read back"
-    assert said[3]["after_seq"] == 1
+        os.truncate(path, 0) if not turn else None
+    log.close(NOW)
+    assert found(path) == ([Kind.MISSING], 1)
+
+
+def test_no_octet_of_a_later_file_can_be_changed(path):
+    last = long_chain(path)[-1].read_bytes()
+    verifier = Verifier(lambda checkpoint: "", since=10**9)
+    verifier.feed("a", last.splitlines(keepends=True))
+    verifier.finish()
+    assert verifier.count == 0
+    for at in range(300):  # the first line
+        changed = last[:at] + bytes((last[at] ^ 1,)) + last[at + 1 :]
+        verifier = Verifier(lambda checkpoint: "", since=10**9)
+        verifier.feed("a", changed.splitlines(keepends=True))
+        verifier.finish()
+        assert verifier.count or not all(node.sure for node in verifier.nodes.values())

@@ -439,6 +439,24 @@ def test_a_supervisor_that_is_gone_ends_it_too(start: Start) -> None:
     assert "tiktok" in running.output.read_text()
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_others_record_after_the_supervisors_end_is_written(start: Start, *, killed: bool) -> None:
+    running = start()
+    running.get("/healthz")
+    region = running.regions[0] if killed else running.beside  # a worker, or one of those that hear it as we do
+    if not (other := os.fork()):
+        time.sleep(0.4)
+        region.journal(ATTEMPT, 1.7e9, b"\xc0\x00\x02\x01", b'"app":"tiktok"')
+        os._exit(0)
+    region.words[Word.PID] = other
+    running.supervisor.close() if killed else running.tell({"event": "stop"})
+    try:
+        assert running.ended() == 0
+    finally:
+        os.waitpid(other, 0)
+    assert "tiktok" in running.output.read_text()
+
+
 def test_termination_is_the_supervisors_to_say(start: Start) -> None:
     running = start()
     running.get("/healthz")
