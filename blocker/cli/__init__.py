@@ -3,6 +3,7 @@
 This file imports nothing but click, and a command's file only once it is asked for: scripts start us often.
 """
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import IO, Final
@@ -32,6 +33,7 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "status": "Show how the running blocker does.",
 }
 
+_PROMPT: Final = (["run"], ["egress"])  # they serve, or somebody who serves waits for them
 REFUSED: Final = 2  # exit status: the command could not do its work
 INTERRUPTED: Final = 130  # exit status: 128 and SIGINT's number, as shells have it
 
@@ -89,4 +91,8 @@ def blocker() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of `blocker`."""
+    if sys.argv[1:2] not in _PROMPT:
+        from blocker.serve import priority
+
+        priority.give_way()  # a million names may be read beside workers whose clients wait
     blocker(prog_name="blocker")

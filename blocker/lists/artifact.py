@@ -8,6 +8,7 @@ import hashlib
 import mmap
 import os
 import struct
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -21,6 +22,7 @@ VERSION: Final = 5
 _MAGIC: Final = b"BLOCKIDX"
 _ALIGNMENT: Final = 8  # so that arrays of 64-bit numbers can be read in place
 _HEADER: Final = struct.Struct("=8sIIQQ32s")  # magic, version, byte order mark, time, size of the file, digest
+_CHUNK: Final = 1 << 16  # octets hashed at a time
 _SEAL: Final = 8  # octets of hash over the header itself
 _START: Final = _HEADER.size + _SEAL
 _ORDER: Final = 0x01020304  # arrays are in the machine's own order: refuse those of another machine
@@ -76,8 +78,11 @@ def write(path: Path, parts: Mapping[Part, bytes | memoryview], compiled: int) -
     return digest.hexdigest()
 
 
-def open_checked(path: Path) -> Artifact:
-    """Map the artifact at `path`. Raises ArtifactError if it is missing, damaged or of another version."""
+def open_checked(path: Path, pause: float = 0.0) -> Artifact:
+    """Map the artifact at `path`. Raises ArtifactError if it is missing, damaged or of another version.
+
+    Who serves beside lets the check of 64 KiB, 0.1 ms of work, be followed by a `pause` in seconds.
+    """
     try:
         with path.open("rb") as file:
             mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -91,11 +96,20 @@ def open_checked(path: Path) -> Artifact:
         raise ArtifactError(f"{path}: compiled by another version of the product or on another machine. {_HOW}")
     if bytes(mapped[_HEADER.size : _START]) != _seal(header) or size != len(mapped):
         raise ArtifactError(f"{path}: the header is damaged or the file was cut short. {_HOW}")
-    if hashlib.blake2b(mapped[_START:], digest_size=32).digest() != digest:
+    if _digest(mapped[_START:], pause) != digest:
         raise ArtifactError(f"{path}: the content is damaged. {_HOW}")
     table = _TABLE.unpack(mapped[_START : _START + _TABLE.size])
     parts = {part: mapped[table[2 * part] : table[2 * part] + table[2 * part + 1]] for part in Part}
     return Artifact(digest.hex(), compiled, parts)
+
+
+def _digest(body: memoryview, pause: float) -> bytes:
+    digest = hashlib.blake2b(digest_size=32)
+    for at in range(0, len(body), _CHUNK):
+        digest.update(body[at : at + _CHUNK])
+        if pause:
+            time.sleep(pause)
+    return digest.digest()
 
 
 def _seal(header: bytes) -> bytes:

@@ -93,9 +93,12 @@ class Index:
         self._gate = _gate(pattern.needle for each, pattern in self._floating if not each & row.DISABLED)
 
     @classmethod
-    def open(cls, path: Path) -> "Index":
-        """Open the artifact at `path`. Raises ArtifactError if it is missing, damaged or of another version."""
-        return cls(artifact.open_checked(path))
+    def open(cls, path: Path, pause: float = 0.0) -> "Index":
+        """Open the artifact at `path`, with pauses for who serves beside, in seconds (see `artifact.open_checked`).
+
+        Raises ArtifactError if it is missing, damaged or of another version.
+        """
+        return cls(artifact.open_checked(path, pause))
 
     def find(self, name: Name) -> tuple[tuple[Rule, ...], ...]:
         """Return the rules in force that match `name`: one tuple per listed name, the most specific first.

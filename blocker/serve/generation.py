@@ -79,11 +79,12 @@ class Generation:
     approved: Approved
 
     @classmethod
-    def open(cls, standing: Standing, before: "Generation | None" = None) -> "Generation":
+    def open(cls, standing: Standing, before: "Generation | None" = None, pause: float = 0.0) -> "Generation":
         """Open the generation that `prepare` described, as it is at a moment, with the exceptions of then.
 
-        `before` was opened before: what is the same is not read again. Raises ArtifactError when the generation,
-        the index it names or the exceptions are missing or damaged.
+        `before` was opened before: what is the same is not read again. A `pause` in seconds, again and again, leaves
+        the processor to who serves meanwhile. Raises ArtifactError when the generation, the index it names or the
+        exceptions are missing or damaged.
         """
         path = standing.generation
         approved = excepted.approved(standing, before.approved if before is not None else None)
@@ -100,7 +101,7 @@ class Generation:
             number, index_path = int(said["number"]), Path(said["index"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
-        index = Index.open(index_path)
+        index = Index.open(index_path, pause)
         basis = Basis(index.digest[:_SHORT], policy_version(config)[:_SHORT])
         clients = Clients(config, index.apps, standing.moment, granted)
         return cls(path, number, config, index, clients, servers, wording(config), basis, approved)

@@ -43,6 +43,7 @@ _BATCHES: Final = 8  # per wake-up and socket, so that upstreams and connections
 _PULSE: Final = 0.5  # seconds between signs of life
 _TRACEBACK_EVERY: Final = 60.0  # seconds between two tracebacks of the same place
 _SWITCH: Final = 0.0002  # seconds a thread that opens a generation may keep the queries waiting
+_PAUSE: Final = 0.0003  # seconds that this thread rests after each 0.1 ms of checking a new index
 _GC_THRESHOLDS: Final = (50_000, 20, 1000)  # cached answers are many and long-lived: look at them rarely
 
 
@@ -225,7 +226,7 @@ class Worker:
     async def _replace(self, standing: Standing, told: int) -> None:
         former = self._generation
         try:
-            generation = await self._loop.run_in_executor(None, Generation.open, standing, former)
+            generation = await self._loop.run_in_executor(None, Generation.open, standing, former, _PAUSE)
         except BlockerError as error:
             self._say({"refused": told, "why": str(error)})
             return

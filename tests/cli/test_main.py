@@ -111,3 +111,19 @@ def test_config_show(tmp_path):
     output = run("config", "show", "--config", str(path)).output
     assert f"# state folder: {tmp_path}/state\n" in output
     assert "  size: 7\n" in output
+
+
+@pytest.mark.parametrize(
+    ("command", "gives_way"), [("run", False), ("egress", False), ("lists", True), ("simulate", True)]
+)
+def test_who_does_not_serve_gives_way_to_who_does(command, gives_way):
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    code = f"""import os, sys
+from blocker.cli import main
+sys.argv = ["blocker", {command!r}, "--help"]
+try:
+    main()
+except SystemExit:
+    print("nice:", os.getpriority(os.PRIO_PROCESS, 0))"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.endswith(f"nice: {max(own, 10) if gives_way else own}\n")

@@ -68,3 +68,14 @@ def refuse(path, content):
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match="Compile the lists again"):
         Index.open(path)
+
+
+def test_the_check_rests_where_somebody_serves_beside(tmp_path, monkeypatch):
+    path = tmp_path / "lists.index"
+    digest = artifact.write(path, PARTS | {Part.DETAILS: bytes(200_000)}, 1)
+    rests = []
+    monkeypatch.setattr(artifact.time, "sleep", rests.append)
+    assert artifact.open_checked(path).digest == digest
+    assert rests == []
+    assert artifact.open_checked(path, 0.5).digest == digest
+    assert rests == [0.5] * 4
