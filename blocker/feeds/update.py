@@ -1,5 +1,6 @@
 """One update of one feed, a straight line: fetch, read, judge, publish or hold, and say what came of it."""
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,6 +21,7 @@ from blocker.lists.feed import FeedFile, Rejected
 from blocker.lists.formats import NamesFile
 from blocker.lists.must_resolve import MustResolve
 
+_READING: Final = threading.Lock()  # one list at a time is read: a million names take hundreds of MB
 _NOTHING: Final = Rejected()
 _SAMPLES: Final = 5  # rejected lines that are told
 
@@ -73,7 +75,8 @@ def update(
             try:
                 got = fetch(feed, config.fetch, _known(store, facts), store.draft, progress)
                 if got is not None:
-                    return admit(store, feed, facts, got, gather.required(config.lists), now, dry_run=dry_run)
+                    with _READING:
+                        return admit(store, feed, facts, got, gather.required(config.lists), now, dry_run=dry_run)
                 return _still(store, feed, facts, now, dry_run=dry_run)
             except (FeedError, ListError) as error:
                 store.draft.unlink(missing_ok=True)

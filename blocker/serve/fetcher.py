@@ -11,6 +11,8 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,9 +26,12 @@ from blocker.serve.link import Link, Message
 from blocker.sinks import oplog
 
 if TYPE_CHECKING:
+    from blocker.feeds.facts import Facts
     from blocker.feeds.update import Result
 
 _RELOAD: Final = 120.0  # seconds to wait for the supervisor
+_AT_ONCE: Final = 16  # feeds: those whose source is slow or dead keep no others waiting
+_GATHER: Final = 10.0  # seconds that what was published waits for others that come: each reload compiles all lists
 _NAP: Final = 30.0  # seconds between looks at the clock, which may be set
 
 
@@ -47,6 +52,7 @@ class Fetcher:
         self._log = oplog.get("feeds")
         self._config: Config | None = None
         self._changed = threading.Event()
+        self._unwritten: dict[str, Facts] = {}  # by feed: failures that could not be noted on disk
         self._salt = secrets.token_hex(8)  # so that not all nodes retry at the same moment
 
     def serve(self) -> int:
@@ -90,24 +96,50 @@ class Fetcher:
         return min([_NAP, *(max(1.0, self._due(feed, config, now) - now) for feed in config.feeds)])
 
     def _round(self) -> None:
-        """Fetch what is due, and have it put in force."""
+        """Fetch what is due, many at once since sources may be slow, and have it put in force a few at a time."""
+        config = self._config
+        if config is None:
+            return
+        now = time.time()
+        due = [feed for feed in config.feeds if self._due(feed, config, now) <= now]
+        with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
+            waiting = {pool.submit(self._fetch, feed, config) for feed in due}
+            published: list[str] = []
+            since = time.monotonic()
+            while waiting:
+                done, waiting = wait(waiting, _GATHER if published else None, FIRST_COMPLETED)
+                since = since if published else time.monotonic()
+                published += [name for each in done if (name := each.result())]
+                if published and (not waiting or time.monotonic() - since >= _GATHER):
+                    self._put_in_force(published)
+                    published = []
+
+    def _fetch(self, feed: Feed, config: Config) -> str:
+        """Bring one feed up to date, and return its name if something new was published."""
+        from blocker.feeds.store import Store
         from blocker.feeds.update import State, update
 
-        config = self._config
-        published: list[str] = []
-        for feed in config.feeds if config else ():
-            assert config is not None
+        try:
             now = time.time()
-            if self._due(feed, config, now) <= now:
-                result = update(feed, config, configuration.state_dir(config), now)
-                self._say(result)
-                if result.state is State.PUBLISHED:
-                    published.append(feed.name)
-        if published:
-            reply = self._link.reload(_RELOAD)
-            if not reply.get("ok"):
-                why = "; ".join(map(str, reply.get("problems", ())))
-                self._log.error("fetched feeds are not in force", feeds=", ".join(published), why=why)
+            state = configuration.state_dir(config)
+            result = update(feed, config, state, now)
+            self._say(result)
+            noted = Store(state, feed.name).facts()
+            failed = self._unwritten.pop(feed.name, noted)
+            if noted.tried != now:  # the disk takes nothing: who forgot that he asked would ask again at once, for ever
+                self._unwritten[feed.name] = failed.after_failure(result.why, now)
+            return feed.name if result.state is State.PUBLISHED else ""
+        except FeedError:
+            pass  # facts that cannot be read: said by _heal
+        except Exception as error:  # noqa: BLE001 the others must not wait for the mending of a bug
+            self._log.error("a bug of ours while fetching", feed=feed.name, exc_info=error)
+        return ""
+
+    def _put_in_force(self, published: Sequence[str]) -> None:
+        reply = self._link.reload(_RELOAD)
+        if not reply.get("ok"):
+            why = "; ".join(map(str, reply.get("problems", ())))
+            self._log.error("fetched feeds are not in force", feeds=", ".join(published), why=why)
 
     def _heal(self) -> None:
         """Set aside copies that were damaged on disk: they are due at once."""
@@ -132,6 +164,7 @@ class Fetcher:
             facts = Store(configuration.state_dir(config), feed.name).facts()
         except FeedError:
             return now + _NAP  # said by _heal; somebody has to mend the folder
+        facts = max(facts, self._unwritten.get(feed.name, facts), key=lambda each: each.tried)
         chance = random.Random(f"{self._salt} {feed.name} {facts.tried}").random()  # noqa: S311 spreads load, hides nothing
         return schedule.due(feed, facts, now, chance)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from blocker.config import Config
 from blocker.errors import ArtifactError
 from blocker.feeds.store import Store
+from blocker.feeds.update import Result, State
 from blocker.serve import fetcher
 
 LIMIT = 15.0  # seconds after which a test gives up
@@ -151,6 +153,78 @@ def test_a_generation_that_cannot_be_read_changes_nothing(running):
 def test_it_ends_with_the_supervisor(running):
     running.supervisor.close()
     assert running.ended() == 0
+
+
+class Asked:
+    """The supervisor, as far as it is asked for reloads."""
+
+    def __init__(self):
+        self.reloads = 0
+
+    def reload(self, timeout):
+        self.reloads += 1
+        return {"ok": timeout > 0}
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """A fetcher within the test, which says when time has come."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    made = fetcher.Fetcher(theirs)
+    made._link = Asked()
+    feeds = [
+        {"name": name, "app": "games", "url": f"file://{tmp_path}/{name}.txt", "max_size": 1}
+        for name in ("slow", "quick")
+    ]
+    made._config = Config.model_validate({
+        "feeds": feeds, "process": {"state_dir": str(tmp_path / "state")}, "lists": {"built_in": False},
+    })  # fmt: skip
+    (tmp_path / "state").mkdir()
+    yield made
+    ours.close()
+    theirs.close()
+
+
+def test_a_slow_source_keeps_no_other_feed_waiting(alone, monkeypatch):
+    quick = threading.Event()
+
+    def update(feed, _config, _state, now):
+        if feed.name == "slow":
+            assert quick.wait(LIMIT)
+            return Result("slow", State.FAILED, 0, 0, why="the source is silent")
+        quick.set()
+        return Result("quick", State.PUBLISHED, 0, 1)
+
+    monkeypatch.setattr("blocker.feeds.update.update", update)
+    alone._round()
+    assert alone._link.reloads == 1
+
+
+def test_what_is_published_waits_only_so_long_for_a_slow_source(alone, monkeypatch):
+    monkeypatch.setattr(fetcher, "_GATHER", 0.0)
+    in_force = threading.Event()
+    alone._link.reload = lambda _timeout: in_force.set() or {"ok": True}
+
+    def update(feed, _config, _state, now):
+        if feed.name == "slow":
+            assert in_force.wait(LIMIT)
+        return Result(feed.name, State.PUBLISHED if feed.name == "quick" else State.UNCHANGED, 0, 1)
+
+    monkeypatch.setattr("blocker.feeds.update.update", update)
+    alone._round()
+    assert in_force.is_set()
+
+
+def test_a_source_is_not_asked_again_at_once_because_the_disk_takes_no_note_of_it(alone, tmp_path):
+    for name in ("slow", "quick"):
+        (tmp_path / f"{name}.txt").write_text("one.example\n")
+        (tmp_path / f"state/feeds/{name}/.facts-{os.getpid()}").mkdir(parents=True)  # nothing can be written there
+    alone._round()
+    assert alone._nap() > 20
+    assert alone._unwritten["slow"].failures == 1
+    (tmp_path / f"state/feeds/slow/.facts-{os.getpid()}").rmdir()
+    alone._fetch(alone._config.feeds[0], alone._config)
+    assert set(alone._unwritten) == {"quick"}  # it is written now
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"config": {"feeds": 5}}'])
