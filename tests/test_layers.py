@@ -23,7 +23,7 @@ CORE = {
     "evidence.chain", "evidence.checkpoint", "evidence.verify",
     "egress.attempt", "egress.book", "egress.elements", "egress.framing", "egress.learning", "egress.memo",
     "egress.neighbours", "egress.questions", "egress.sets", "egress.talk",
-    "egress.counts", "egress.facts", "egress.reports", "egress.ruleset",
+    "egress.counts", "egress.facts", "egress.repeats", "egress.reports", "egress.ruleset",
     "sinkhole", "sinkhole.attempts", "sinkhole.language", "sinkhole.limits", "sinkhole.markup", "sinkhole.page",
     "sinkhole.reply", "sinkhole.style", "sinkhole.visit", "sinkhole.wording",
 }  # fmt: skip
@@ -57,8 +57,10 @@ MAY_IMPORT = {
     "lists.pattern": {"errors", "names"},
     "lists.index": {"lists", "names", "policy"},
     "egress.answers": {"errors", "wire"},
-    "egress.cut": {"egress.elements", "egress.framing", "egress.sets"},
-    "egress.cutter": {"egress.cut", "egress.elements", "egress.framing", "errors"},
+    "egress.cut": {"egress.book", "egress.elements", "egress.framing", "egress.sets"},
+    "egress.cutter": {
+        "egress.book", "egress.cut", "egress.elements", "egress.framing", "egress.sets", "errors",
+    },
     "egress.filter": {"egress.hello"},
     "egress.observe": {
         "egress.answers", "egress.findings", "egress.flows", "egress.packets", "events", "names", "policy",
@@ -97,6 +99,7 @@ MAY_IMPORT = {
     "egress.neighbours": {"errors", "egress.framing"},
     "egress.rtnetlink": {"errors", "egress.neighbours"},
     "egress.book": set(),
+    "egress.repeats": set(),
     "egress.learning": {"names", "policy"},
     "egress.questions": {"names", "wire"},
     "egress.known": {"clients", "config", "lists", "names", "policy", "egress.attempt"},
@@ -109,7 +112,7 @@ MAY_IMPORT = {
     "egress.sets": set(),
     "sinkhole": {
         "clients", "config", "events", "lists.index", "names", "policy",
-        "egress.attempt", "egress.findings", "egress.flows", "egress.hello",
+        "egress.attempt", "egress.findings", "egress.flows", "egress.hello", "egress.repeats",
     },
 }  # fmt: skip
 

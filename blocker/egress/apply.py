@@ -17,7 +17,7 @@ from blocker.errors import KernelError
 
 _WHERE: Final = f"inet {sets.TABLE}"
 _ABOUT: Final = "about_"  # a chain that nothing jumps to: its name says which rules these are
-_LEARNED: Final = ("learned_", sets.GATE, sets.CUT, sets.NOTED)  # sets whose elements are nobody's text
+_LEARNED: Final = ("learned_", sets.GATE, sets.CUT, sets.MOVED, sets.NOTED)  # sets whose elements are nobody's text
 _WAIT: Final = 60.0  # seconds a transaction may take
 _PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"  # where nft is, and nothing of anybody's environment
 _LONGEST: Final = 600  # characters of what nft says

@@ -6,16 +6,19 @@ established ones, which the rules let pass.
 """
 
 import struct
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from blocker.egress import framing, sets
-from blocker.egress.elements import Element, Put, concatenated
+from blocker.egress.book import Pair
+from blocker.egress.elements import Drop, Element, Put, concatenated
 from blocker.egress.framing import attribute
 
-_SECONDS: Final = {6: 10, 17: 60}
-"""How long the device cannot use that port of that address. Over TCP the connection is reset by its next packet, and
-others to the same address, which many may share, should not wait for long. Over UDP nothing ends; clients fall back to
-TCP."""
+SECONDS: Final = 300
+"""How long a connection is refused. One that asks and waits for its answer is silent for long; no other waits with it,
+since a device takes a port again only when it has gone round all others."""
+_MOVED_SECONDS: Final = 60  # for QUIC that goes on from another port: its server gives up sooner
+_UDP: Final = 17
 _FORM: Final = struct.Struct("!BHH")  # protocol, ports of source and destination; the addresses follow
 _PROTOCOLS: Final = {"tcp": 6, "udp": 17}
 _DELETE: Final = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
@@ -63,8 +66,31 @@ def decode(octets: bytes) -> Cut | None:
 
 def change(cut: Cut) -> Put:
     """Return what makes the rules refuse `cut`."""
-    key = concatenated(cut.client, cut.destination, bytes((cut.protocol,)), cut.port.to_bytes(2))
-    return Put(sets.sized(sets.CUT, _VERSIONS[len(cut.client)]), [Element(key, _SECONDS[cut.protocol] * 1000)])
+    name = sets.sized(sets.CUT, _VERSIONS[len(cut.client)])
+    return Put(name, [Element(b"".join(pair(cut)), SECONDS * 1000)])
+
+
+def moved(cut: Cut) -> list[Put]:
+    """Return what makes the rules refuse `cut` where it goes on from another port; nothing where it cannot."""
+    if cut.protocol != _UDP:
+        return []
+    place = concatenated(cut.client, cut.destination, cut.port.to_bytes(2))
+    name = sets.sized(sets.MOVED, _VERSIONS[len(cut.client)])
+    return [Put(name, [Element(place, _MOVED_SECONDS * 1000)])]
+
+
+def let_go(pairs: Iterable[Pair]) -> list[Drop]:
+    """Return what takes connections out of the set again."""
+    keys: dict[int, list[bytes]] = {}
+    for each in pairs:
+        keys.setdefault(_VERSIONS[len(each.device)], []).append(b"".join(each))
+    return [Drop(sets.sized(sets.CUT, version), some) for version, some in keys.items()]
+
+
+def pair(cut: Cut) -> Pair:
+    """Return what the rules know `cut` by: the device, and the rest of the set's key."""
+    ports = cut.source_port.to_bytes(2), cut.port.to_bytes(2)
+    return Pair(cut.client, concatenated(cut.destination, bytes((cut.protocol,)), *ports))
 
 
 def forget(cut: Cut, sequence: int) -> bytes:

@@ -3,10 +3,11 @@
 Pure, and the same text for the same configuration and lists. Must not know what the kernel holds now (apply.py does)
 nor what is learned later: those sets are declared here and filled by others (sets.py).
 
-A packet of a governed device goes, in this order: flows that were found out on the wire (cut) and exclusive addresses
-of banned apps are refused, established or not; then ways around the resolver; then QUIC, as the group has it; then the
-gate, which established flows pass. Chains are called `<what>_<group>_<trigger>_<app>`, and so are their counters and
-the prefixes of their reports: refuse, note (a monitored app, or the gate's audit) or redirect.
+A packet of a governed device goes, in this order: connections that were found out on the wire (cut, and what the other
+side still says over them) and exclusive addresses of banned apps are refused, established or not; then ways around the
+resolver; then QUIC, as the group has it; then the gate, which established flows pass. Chains are called
+`<what>_<group>_<trigger>_<app>`, and so are their counters and the prefixes of their reports: refuse, note (a monitored
+app, or the gate's audit) or redirect.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ SHADOW: Final = "shadow"  # in place of an app: addresses that are only noted al
 _TRANSLATING: Final = -105  # just before others translate destinations (dstnat is -100)
 SNAP: Final = 512  # octets of a packet in a report: its headers, and a question to a resolver
 _SAY: Final = {4: "ip", 6: "ip6"}
+_SHORT: Final = "@th,64,1 0"  # a QUIC packet that begins no connection (RFC 9000 §17.3)
 _LOCAL: Final = {  # what a gate on the node itself must never refuse: neighbours, and getting an address
     4: "ip daddr { 224.0.0.0/4, 255.255.255.255 }",
     6: "ip6 daddr { fe80::/10, ff00::/8 }",
@@ -135,6 +137,8 @@ class _Draft:
         (filtering, hook), (translating, nat_hook) = bases.items()
         self.chains[filtering] = f"type filter hook {hook} priority filter - 10; policy accept;"
         self.chains[translating] = f"type nat hook {nat_hook} priority {_TRANSLATING}; policy accept;"
+        if self._cuts:
+            self._returning("input" if node else "forward")
         for base in (filtering, translating):
             self._outsiders(base, "oifname" if node else "iifname")
             self._to_us(base)
@@ -150,6 +154,19 @@ class _Draft:
                 mine = f"{say} saddr @{sets.devices(group.name, version)}"
                 self._rule(filtering, f"{mine} goto {chain}")
                 self._rule(translating, f"{mine} {ports} goto {asking}")
+
+    @property
+    def _cuts(self) -> bool:
+        return self.egress.watch.enforce
+
+    def _returning(self, hook: str) -> None:
+        """Refuse what is still said to a device over a connection that was cut: one answer may be all it wants."""
+        chain = "returning"
+        self.chains[chain] = f"type filter hook {hook} priority filter - 10; policy accept;"
+        self._rule(chain, 'iifname "lo" accept')  # our own reset, on its way to who is refused on this machine
+        for version, say in _SAY.items():
+            back = f"{say} daddr . {say} saddr . meta l4proto . th dport . th sport"
+            self._rule(chain, f"{back} @{sets.sized(sets.CUT, version)} goto refuse")
 
     def _outsiders(self, base: str, direction: str) -> None:
         """Let everything pass that is not governed."""
@@ -186,18 +203,24 @@ class _Draft:
 
     def _group(self, group: GroupFacts) -> None:
         chain = f"group_{group.name}"
-        for version, say in _SAY.items():
-            self._rule(
-                chain,
-                f"{say} saddr . {say} daddr . meta l4proto . th dport @{sets.sized(sets.CUT, version)}"
-                f" counter name {self._counter(CUT, group.name, CUT, CUT)} goto refuse",
-            )
+        if self._cuts:
+            self._cut(group, chain)
         self._rule(chain, f"jump addresses_{group.name}")
         self._addresses(group)
         self._asking(group)
         self._hygiene(group, chain)
         self._quic(group, chain)
         self._gate(group, chain)
+
+    def _cut(self, group: GroupFacts, chain: str) -> None:
+        """Refuse what was found out on the wire, and no other connection of the device."""
+        counted = f"counter name {self._counter(CUT, group.name, CUT, CUT)} goto refuse"
+        for version, say in _SAY.items():
+            forth = f"{say} saddr . {say} daddr . meta l4proto . th sport . th dport"
+            self._rule(chain, f"{forth} @{sets.sized(sets.CUT, version)} {counted}")
+            # QUIC goes on from another port if it can (RFC 9000 §9), and says nothing there that could be looked into.
+            place = f"{say} saddr . {say} daddr . udp dport @{sets.sized(sets.MOVED, version)}"
+            self._rule(chain, f"ct state new {_SHORT} {place} {counted}")
 
     def _addresses(self, group: GroupFacts) -> None:
         chain = f"addresses_{group.name}"
@@ -317,7 +340,8 @@ def _kept(facts: Facts) -> Iterator[tuple[str, str]]:
             kind = sets.ADDRESS[version]
             yield sets.learned(app, version), f"type {kind}; flags timeout; size {sets.LEARNED_SIZE};"
         yield sets.sized(sets.GATE, version), f"type {sets.PAIR[version]}; flags timeout; size {sets.GATE_SIZE};"
-        yield sets.sized(sets.CUT, version), f"type {sets.FLOW[version]}; flags timeout; size {sets.CUT_SIZE};"
+        for name, kind in ((sets.CUT, sets.CONNECTION[version]), (sets.MOVED, sets.PLACE[version])):
+            yield sets.sized(name, version), f"type {kind}; flags timeout; size {sets.CUT_SIZE};"
 
 
 def _noted(egress: Egress, version: int) -> str:

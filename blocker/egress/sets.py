@@ -9,7 +9,8 @@ Pure. One place, so that those who write rules and those who add elements by net
     static_<group>_4/6   address                         what the gate always lets through; static
     learned_<app>_4/6    address, timeout                addresses of banned names (egress/learn)
     gate_4/6             device . address, timeout       what our DNS told a device
-    cut_4/6              device . address . proto . port, timeout   flows that were found out on the wire
+    cut_4/6              device . address . proto . port of the device . port, timeout   connections that were found out
+    moved_4/6            device . address . port, timeout   where QUIC was cut: it must not go on from another port
     noted_4/6            device . address . proto . port, timeout   attempts that were logged a moment ago; the rules'
 
 Static sets are replaced with the rules, whole; those with a timeout outlive a reload and every process of ours.
@@ -21,6 +22,7 @@ TABLE: Final = "blocker"  # of the family inet
 
 GATE: Final = "gate"
 CUT: Final = "cut"
+MOVED: Final = "moved"
 NOTED: Final = "noted"
 DOH: Final = "doh"
 
@@ -30,10 +32,15 @@ FLOW: Final = {
     4: "ipv4_addr . ipv4_addr . inet_proto . inet_service",
     6: "ipv6_addr . ipv6_addr . inet_proto . inet_service",
 }
+CONNECTION: Final = {
+    4: "ipv4_addr . ipv4_addr . inet_proto . inet_service . inet_service",
+    6: "ipv6_addr . ipv6_addr . inet_proto . inet_service . inet_service",
+}
+PLACE: Final = {4: "ipv4_addr . ipv4_addr . inet_service", 6: "ipv6_addr . ipv6_addr . inet_service"}
 VERSIONS: Final = (4, 6)
 GATE_SIZE: Final = 1 << 20  # elements: some 1,000 devices that know 1,000 addresses each
 LEARNED_SIZE: Final = 1 << 16
-CUT_SIZE: Final = 1 << 16
+CUT_SIZE: Final = 1 << 18  # twice what the cutter holds: the next one begins to count anew
 NOTED_SIZE: Final = 1 << 16  # full: no line in the log until some have passed; refused all the same
 
 

@@ -27,6 +27,7 @@ from blocker.egress.answers import Answers
 from blocker.egress.findings import Setting
 from blocker.egress.live import Live
 from blocker.egress.observe import Finding, Observer
+from blocker.egress.repeats import Repeats
 from blocker.egress.ring import Ring
 from blocker.errors import BlockerError
 from blocker.lists.index import Index
@@ -166,6 +167,7 @@ class Watch:
         self._answers: Answers | None = None
         self._now = time.monotonic()
         self._missing: list[str] = []
+        self._lines = Repeats(0.0)
         self._show_at = 0.0  # monotonic seconds
         self._generation = generation
         self._observer = Observer(self._setting(generation), generation.clients.policy_for)
@@ -202,7 +204,9 @@ class Watch:
             except OSError:
                 capture.uncut(self._region, 1)
         basis = self._generation.basis
-        attempt.record(self._region, found.sight.flow, found.group, found.verdict, basis, found.name)
+        again = found.sight.flow, found.verdict.trigger, found.name, found.refused
+        logged = self._lines.is_new(again, self._now)
+        attempt.record(self._region, found.sight.flow, found.group, found.verdict, basis, found.name, logged=logged)
 
     def _broken(self, error: Exception) -> None:
         """Count a bug of ours, and show it once a minute."""
@@ -215,6 +219,7 @@ class Watch:
         """Judge by another generation from now on."""
         self._generation = generation
         watching = generation.config.egress.watch
+        self._lines.every = generation.config.egress.log_interval
         self._answers = (self._answers or Answers()) if watching.unresolved != "off" else None
         setting = self._setting(generation)
         self._observer.adopt(

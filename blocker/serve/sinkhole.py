@@ -129,7 +129,7 @@ class Sinkhole:
         sinkhole, answers = generation.config.sinkhole, generation.config.answers
         self._force = Force(generation.clients, generation.index, generation.basis)
         self._wording = wording(sinkhole, answers)
-        self._attempts.every = sinkhole.record_every
+        self._attempts.lines.every = sinkhole.record_every
         self.door.limits = sinkhole.limits
         if (strays := configuration.strays(self._served, answers)) != self._strays and strays:
             why = "nobody listens there since the start; right only where the network leads them to us"

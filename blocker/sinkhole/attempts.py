@@ -13,15 +13,14 @@ from blocker.egress import attempt, findings
 from blocker.egress.attempt import Flow
 from blocker.egress.findings import Setting
 from blocker.egress.flows import OPENED, Sight
+from blocker.egress.repeats import Repeats
 from blocker.events import Basis, Recorder
 from blocker.lists.index import Index
-from blocker.names import Name
 from blocker.policy import Action, Rule, Scope, Trigger, Verdict
 from blocker.sinkhole.page import Blocked
 from blocker.sinkhole.visit import Visit
 
 APP: Final = "sinkhole"  # the app of visits that show no blocked name
-_REMEMBERED: Final = 16384  # visits; full: forgotten all at once
 _LED_HERE: Final = Rule(
     app=APP,
     value="sinkhole address",
@@ -54,9 +53,8 @@ class Attempts:
 
     def __init__(self, recorder: Recorder, every: float) -> None:
         """Write a line at most `every` seconds for the same client, name and port."""
-        self.every = every
+        self.lines = Repeats(every)
         self._recorder = recorder
-        self._next: dict[tuple[bytes, Name | None, int], float] = {}  # monotonic seconds
 
     def record(self, force: Force, flow: Flow, visit: Visit, now: float) -> Judged:
         """Record `visit` at monotonic time `now`, and return what is known of it."""
@@ -66,18 +64,9 @@ class Attempts:
         known = events.is_attempt(verdict)
         seen = verdict if known else attempt.refused(Trigger.ADDRESS, _LED_HERE)
         text = "" if name is None else names.to_text(name)
-        logged = self._is_new((flow.client, name, flow.port), now)
+        logged = self.lines.is_new((flow.client, name, flow.port), now)
         attempt.record(self._recorder, flow, policy.group, seen, force.basis, text, logged=logged)
         return Judged(known, _shown(verdict, text, force.index) if known else None)
-
-    def _is_new(self, visit: tuple[bytes, Name | None, int], now: float) -> bool:
-        """Tell whether a visit deserves a line, and remember it."""
-        if now < self._next.get(visit, now):
-            return False
-        if len(self._next) >= _REMEMBERED:
-            self._next.clear()
-        self._next[visit] = now + self.every
-        return True
 
 
 def _shown(verdict: Verdict, name: str, index: Index) -> Blocked | None:

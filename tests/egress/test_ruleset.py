@@ -34,6 +34,7 @@ VARIANTS = [
     "resolver: ['192.0.2.53:53', '[2001:db8::53]:5353']",
     "groups: [{name: staff, quic: reject, gate: enforce, static: [192.0.2.0/24]}, {name: lab, quic: learned}]",
     "groups: [{name: lab, gate: audit}]",
+    "watch: {enforce: true}",
 ]
 
 
@@ -44,7 +45,7 @@ def test_nft_takes_them(tmp_path, more):
         assert "chain group_staff" in namespace.listed("table inet blocker")
 
 
-@pytest.mark.parametrize("more", ["", "groups: [{gate: enforce, quic: learned}]"])
+@pytest.mark.parametrize("more", ["", "watch: {enforce: true}, groups: [{gate: enforce, quic: learned}]"])
 def test_nft_takes_them_on_a_node(tmp_path, more):
     text = CONFIG.replace("interfaces: [lan]", f"mode: node, {more}")
     upstreams = [Endpoint(ip_address("192.0.2.53"), 53), Endpoint(ip_address("2001:db8::53"), 53)]
@@ -73,6 +74,10 @@ def test_nft_takes_them_on_a_node(tmp_path, more):
     ("groups: [{name: staff, gate: enforce}]", ("group_staff", "goto refuse_staff_unresolved_unresolved"), 1),
     ("groups: [{name: staff, gate: audit}]", ("group_staff", "goto note_staff_unresolved_unresolved"), 1),
     ("", ("unresolved",), 0),
+    ("", ("@cut_4",), 0),
+    ("watch: {enforce: true}", ("group_staff", "th sport . th dport @cut_6"), 1),
+    ("watch: {enforce: true}", ("group_staff", "ct state new @th,64,1 0", "udp dport @moved_6"), 1),
+    ("watch: {enforce: true}", ("rule inet blocker returning", "th dport . th sport @cut_6 goto refuse"), 1),
     ("exempt: [10.0.0.9]", ("add element inet blocker exempt_4 { 10.0.0.9 }",), 1),
 ])  # fmt: skip
 def test_what_becomes_of_packets(tmp_path, more, words, expected):

@@ -2,7 +2,8 @@
 
     53 UDP, TCP     a resolver: names of TABLE, else ANSWER
     853 UDP, TCP    the same, over TLS (a certificate of its own) and over something like QUIC
-    80 443 8080 8443 TCP   TLS, plain HTTP, or anything else (mmtls): told apart by the first octet, answered "passed"
+    80 443 8080 8443 TCP   TLS, plain HTTP, or anything else (mmtls): told apart by the first octet, answered "passed",
+                           a request for SLOW after LATE seconds
     443 UDP         something like QUIC: says what it heard
 
 What arrived is kept in `heard`, as (transport, port, address that was asked, first octets).
@@ -13,6 +14,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,6 +30,8 @@ from tests.egress.namespace import Namespace
 
 PASSED: Final = b"passed\n"
 ANSWER: Final = {"A": "11.9.9.9", "AAAA": "2001:db8:9::9"}
+SLOW: Final = b"/slow"
+LATE: Final = 0.4
 WEB: Final = (80, 443, 8080, 8443)
 
 _IP_PKTINFO: Final = 8
@@ -127,6 +131,8 @@ class Servers:
                 said = self.answered(data[2:])
                 connection.sendall(len(said).to_bytes(2) + said)
             elif data.startswith(_VERBS):
+                if data.split()[1] == SLOW:
+                    time.sleep(LATE)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(PASSED), PASSED))
             else:
                 connection.sendall(PASSED)

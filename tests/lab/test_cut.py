@@ -12,6 +12,7 @@ from tests.e2e.daemon import eventually
 from tests.egress.hello import messages
 from tests.lab.device import PASS, Device
 from tests.lab.lab import DEVICE, GATEWAY, UPSTREAM, opened
+from tests.lab.servers import LATE, SLOW
 
 LAB = {
     "egress": {
@@ -67,9 +68,12 @@ class Elsewhere:
 elsewhere = Elsewhere()
 
 
-def lasted(lab, row, version, seconds):
-    """Say what gives the connection away, go on talking, and return how long it lasted; None: for all of `seconds`."""
-    address = elsewhere.next(version)
+def lasted(lab, row, version, seconds, address=""):
+    """Say what gives the connection away, go on talking, and return how long it lasted; None: for all of `seconds`.
+
+    To an address that nobody talked to before, unless one is given.
+    """
+    address = address or elsewhere.next(version)
     with lab.device.new_socket(address, row.kind) as sock:
         sock.connect((address, row.port))
         if row.kind is socket.SOCK_DGRAM:
@@ -91,6 +95,7 @@ def lasted(lab, row, version, seconds):
 
 def datagrams_lasted(lab, sock, address, said, seconds):
     """Do the same with datagrams: what counts is what arrives, since refusals are told once a second at the most."""
+    before = len(lab.internet.arrived(address))
     for each in said:
         sock.send(each)
     began = time.monotonic()
@@ -100,7 +105,7 @@ def datagrams_lasted(lab, sock, address, said, seconds):
         with contextlib.suppress(OSError):
             sock.send(b"%d" % (len(sent) - 1))
         time.sleep(0.001)
-    numbers = [int(data) for *_, data in lab.internet.arrived(address) if data.isdigit()]
+    numbers = [int(data) for *_, data in lab.internet.arrived(address)[before:] if data.isdigit()]
     last = max(numbers, default=0)
     return None if last > len(sent) - 10 else sent[last]
 
@@ -127,16 +132,81 @@ def test_it_is_recorded_and_cut_in_time(watched, row, version):
     assert (said["action"], said["outcome"], said["group"]) == ("refused", "blocked", "staff")
 
 
-def test_the_kernel_lets_the_same_device_go_on_elsewhere(watched):
-    """A connection that was cut takes no other with it, but those to the same port of the same address."""
-    address = elsewhere.next(4)
-    row = ROWS[0]
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("row", [ROWS[0], ROWS[2]], ids=lambda row: row.name)
+def test_who_tries_again_is_found_out_again(watched, row, version):
+    """Each time from another port, to the same place; it is cut as fast as the first time."""
+    address = elsewhere.next(version)
+    before = watched.metric("blocker_egress_attempts_total", trigger=row.trigger)
+    found = [lasted(watched, row, version, 2.0, address) for _ in range(TRIES)]
+    assert None not in found
+    assert sorted(found)[TRIES // 2] < WITHIN, found
+    eventually(lambda: watched.metric("blocker_egress_attempts_total", trigger=row.trigger) == before + TRIES)
+    assert len(watched.attempts(destination=address, trigger=row.trigger)) < TRIES  # one line in a second
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_is_allowed_at_the_same_place_passes_while_what_was_cut_stays_dead(watched, version):
+    """A shared address serves banned and allowed names alike."""
+    address = elsewhere.next(version)
     with watched.device.connected(address, 443) as other:
         other.send(b"hello")
-        assert lasted(watched, row, 4, 2.0) is not None
+        assert other.recv(100)
+        with watched.device.connected(address, 443) as banned:
+            source = banned.getsockname()
+            cut_off(banned, messages.client_hello("www.tiktok.com"))
+        assert watched.device.tls(address, 443, "www.example.com").how == PASS
         other.send(b"still there")
         assert other.recv(100)
-    assert watched.device.tls(address, 443, "www.example.com").how == PASS
+    with watched.device.new_socket(address, socket.SOCK_STREAM) as again:  # what comes from the same port is dead
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(source)
+        with pytest.raises(ConnectionRefusedError):
+            again.connect((address, 443))
+
+
+def cut_off(sock, said):
+    """Say it, and go on until the connection is reset."""
+    sock.send(said)
+    until = time.monotonic() + 2.0
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        while time.monotonic() < until:
+            sock.send(b"x")
+            time.sleep(0.001)
+        raise AssertionError("it lives")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_quic_that_is_allowed_at_the_same_place_passes_while_what_was_cut_stays_dead(watched, version):
+    address = elsewhere.next(version)
+    with watched.device.new_socket(address, socket.SOCK_DGRAM) as banned:
+        banned.connect((address, 443))
+        assert datagrams_lasted(watched, banned, address, ROWS[2].said(), 2.0) is not None
+        for each in messages.quic_client("www.example.com"):
+            assert watched.device.udp(address, 443, each).how == PASS
+        before = len(watched.internet.arrived(address))
+        for each in (*ROWS[2].said(), b"\x40 one that has begun"):  # sent again; from another port, as QUIC may go on
+            with contextlib.suppress(OSError):
+                banned.send(each)
+            with watched.device.new_socket(address, socket.SOCK_DGRAM) as other:
+                other.sendto(b"\x40 one that has begun", (address, 443))
+        time.sleep(0.1)  # what is on its way
+        assert len(watched.internet.arrived(address)) == before
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_answer_that_comes_after_the_cut_does_not_arrive(watched, version):
+    """One request and one answer may be all that an app wants."""
+    address = elsewhere.next(version)
+    with watched.device.connected(address, 80) as sock:
+        sock.settimeout(3 * LATE)
+        sock.send(b"GET " + SLOW + b" HTTP/1.1\r\nHost: www.tiktok.com\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            sock.recv(100)
+    with watched.device.connected(address, 80) as sock:
+        sock.settimeout(3 * LATE)
+        sock.send(b"GET " + SLOW + b" HTTP/1.1\r\nHost: www.example.com\r\n\r\n")
+        assert sock.recv(100)
 
 
 def test_quic_that_is_allowed_passes(watched):

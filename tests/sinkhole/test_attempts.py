@@ -129,4 +129,4 @@ def test_strangers_cannot_make_it_grow():
     attempts = Attempts(Region(), 10.0)
     for number in range(40_000):
         attempts.record(FORCE, flow(), greeted(f"n{number}.example"), 1.0)
-    assert len(attempts._next) <= 16384
+    assert len(attempts.lines._next) <= 16384
