@@ -11,9 +11,10 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 import stamina
@@ -64,7 +65,7 @@ def fetch(
     """
     try:
         if feed.url.startswith("file:"):
-            return _read(Path(urlsplit(feed.url).path), feed, target)
+            return _read(Path(unquote(urlsplit(feed.url).path)), feed, target)
         return asyncio.run(_in_time(feed, how, known, target, progress))
     except OSError as error:
         raise FeedError(f"{target}: cannot be written: {error.strerror}. Free some space.") from error
@@ -73,6 +74,8 @@ def fetch(
 def _read(path: Path, feed: Feed, target: Path) -> Fetched:
     unpacker = Unpacker(feed.max_size << 20)
     try:
+        if path.is_fifo() or path.is_char_device():  # would keep its reader waiting, or never end
+            raise FeedError(f"{path}: is no regular file. Let the feed's url name one.")
         file = path.open("rb")
     except OSError as error:
         raise FeedError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
@@ -158,14 +161,14 @@ async def _once(
             try:
                 if response.status_code not in _REDIRECT:
                     return await _taken(response, asked, feed, target, progress)
-                url = _elsewhere(response)
+                url = _elsewhere(response, source)
             finally:
                 await response.aclose()
     raise FeedError(f"{shown(feed.url)}: redirected more than {_REDIRECTS} times. Find the list's final URL.")
 
 
-def _elsewhere(response: httpx2.Response) -> httpx2.URL:
-    """Return where `response` sends us: over https and nowhere else."""
+def _elsewhere(response: httpx2.Response, source: httpx2.URL) -> httpx2.URL:
+    """Return where `response` sends us: over https and nowhere else, and from outside to no address of our own side."""
     where = response.headers.get("Location", "")
     try:
         url = response.request.url.join(where)
@@ -173,7 +176,20 @@ def _elsewhere(response: httpx2.Response) -> httpx2.URL:
         raise FeedError(f"redirected to {where[:80]!r}, which is no URL.") from error
     if url.scheme != "https" or not url.host or url.userinfo:
         raise FeedError(f"redirected to {shown(str(url))}, but redirects are followed over https only.")
+    if _is_inside(url.host) and not _is_inside(source.host):
+        raise FeedError(f"redirected to {shown(str(url))}, which is no host of the Internet's. Find the final URL.")
     return url
+
+
+def _is_inside(host: str) -> bool:
+    """Tell whether `host` is written as an address that only this machine or its own networks can mean.
+
+    A name that leads there needs no look: that host has no certificate of the name's.
+    """
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 async def _taken(

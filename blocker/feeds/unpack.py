@@ -23,6 +23,7 @@ class Unpacker:
         """Take up to `limit` octets; `gzip`: they were announced as packed. A list that is a `.gz` is noticed."""
         self.octets = 0
         self._limit = limit
+        self._arrived = 0  # octets: packed ones too, or nothing packed a million times over would never end
         self._gzip: bool | None = True if gzip else None  # None: not known before the first two octets
         self._waiting = b""
         self._inflating = zlib.decompressobj(_GZIP)
@@ -33,6 +34,9 @@ class Unpacker:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield what `data` unpacks to. Raises FeedError if it is too much, damaged, or no list."""
+        self._arrived += len(data)
+        if self._arrived > self._limit:
+            raise self._too_much("")
         if self._gzip is None:
             self._waiting += data
             if len(self._waiting) < len(_MAGIC):
@@ -74,14 +78,15 @@ class Unpacker:
     def _count(self, piece: bytes) -> bytes:
         self.octets += len(piece)
         if self.octets > self._limit:
-            raise FeedError(
-                f"the list has more than {self._limit >> 20} MiB unpacked. Raise max_size if that is right."
-            )
+            raise self._too_much(" unpacked")
         self._digest.update(piece)
         if not self._looked:
             self._head += piece[:_SNIFFED]
             self._look(last=len(self._head) >= _SNIFFED)
         return piece
+
+    def _too_much(self, how: str) -> FeedError:
+        return FeedError(f"the list has more than {self._limit >> 20} MiB{how}. Raise max_size if that is right.")
 
     def _look(self, *, last: bool) -> None:
         """Refuse a page for people: a login, an error, a parked domain."""

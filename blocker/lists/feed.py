@@ -15,7 +15,7 @@ from blocker import names
 from blocker.errors import ListError
 from blocker.lists import row
 from blocker.lists.formats import adblock, detect, dnsmasq, domains, hosts, rpz, wildcard
-from blocker.lists.formats.draft import MAX_PROBLEMS, Draft, NamesFile, lines_of
+from blocker.lists.formats.draft import MAX_NAMES, MAX_PROBLEMS, Draft, NamesFile, lines_of
 from blocker.lists.marked import MAX_SIZE
 from blocker.lists.must_resolve import MustResolve
 from blocker.policy import Scope
@@ -81,6 +81,8 @@ def parse(written: bytes, file: FeedFile, must: MustResolve) -> tuple[NamesFile,
     known = file.format if file.format != AUTO else detect.detect(written)
     reader, scope = _READERS[known]
     draft = Draft(str(file.path), row.FEED)
+    if (lines := written.count(b"\n")) > MAX_NAMES:  # readers add the ordinary name of a line uncounted
+        raise ListError([f"{file.path}:1: {lines} lines, and {MAX_NAMES} are the most. Use a smaller list."])
     reader(lines_of(written), draft)
     _refuse(draft, must)
     if not draft.keys and not draft.ranges and not draft.refused_lines:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import socket
 import time
 
@@ -173,6 +174,19 @@ def test_redirects_are_followed(fetch, publisher):
     assert fetch().sha256 == DIGEST
 
 
+@pytest.mark.parametrize("where", [
+    "https://169.254.169.254/latest/meta-data", "https://[::1]/", "https://10.0.0.1:8443/", "https://localhost/",
+    "https://[::ffff:127.0.0.1]/",
+])  # fmt: skip
+def test_nobody_outside_sends_us_inside(fetch, publisher, where):
+    resolver = Resolver()
+    resolver.records[HOST, "A"] = ["127.0.0.1"]
+    publisher.pages["/list"] = to(where)
+    with pytest.raises(FeedError, match="which is no host of the Internet's"):
+        fetch(publisher.url("/list", HOST), how={"resolvers": [str(resolver.end)]})
+    resolver.close()
+
+
 def test_tokens_go_to_the_source_alone(fetch, publisher, chain, tmp_path):
     other = Publisher(chain)
     try:
@@ -288,6 +302,17 @@ def test_a_file(fetch, tmp_path, target):
     (tmp_path / "list.txt").write_bytes(LIST)
     assert fetch(f"file://{tmp_path}/list.txt") == Fetched(DIGEST, len(LIST))
     assert target.read_bytes() == LIST
+
+
+def test_a_file_whose_name_must_be_written_otherwise_in_a_url(fetch, tmp_path):
+    (tmp_path / "a list.txt").write_bytes(LIST)
+    assert fetch(f"file://{tmp_path}/a%20list.txt").sha256 == DIGEST
+
+
+def test_a_pipe_keeps_nobody_waiting(fetch, tmp_path):
+    os.mkfifo(tmp_path / "list.txt")
+    with pytest.raises(FeedError, match="is no regular file"):
+        fetch(f"file://{tmp_path}/list.txt")
 
 
 @pytest.mark.parametrize(("content", "why"), [

@@ -44,7 +44,8 @@ def test_small_ones(content):
 
 @pytest.mark.parametrize(("content", "why"), [
     (b"x" * (MIB + 1), "more than 1 MiB"),
-    (gzip.compress(b"x" * (MIB + 1)), "more than 1 MiB"),
+    (gzip.compress(b"x" * (MIB + 1)), "more than 1 MiB unpacked"),
+    (gzip.compress(b"") * (MIB // 20 + 1), "more than 1 MiB"),  # members of nothing, for ever
     (gzip.compress(LIST)[:-1], "ends in the middle"),
     (gzip.compress(LIST)[:20], "ends in the middle"),
     (gzip.compress(LIST)[:500] + b"XXXX" + gzip.compress(LIST)[504:], "damaged"),

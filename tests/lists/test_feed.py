@@ -81,6 +81,17 @@ def test_too_large(read, monkeypatch):
         read(b"a.example\n" * 200_000)
 
 
+@pytest.mark.parametrize(("written", "why"), [
+    ("a.example\n" * 5, "5 lines, and 4 are the most"),
+    ("0.0.0.0 a.example b.example c.example d.example e.example\n", "more than 4 names"),
+])  # fmt: skip
+def test_too_many_names_for_the_memory(tmp_path, monkeypatch, written, why):
+    monkeypatch.setattr("blocker.lists.feed.MAX_NAMES", 4)
+    monkeypatch.setattr("blocker.lists.formats.draft.MAX_NAMES", 4)
+    with pytest.raises(ListError, match=why):
+        feed.parse(written.encode(), FeedFile("ads", "games", tmp_path / "copy"), MUST)
+
+
 def test_missing(tmp_path):
     with pytest.raises(ListError, match="cannot be read"):
         feed.read(FeedFile("ads", "games", tmp_path / "none", "auto"), MUST)

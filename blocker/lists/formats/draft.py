@@ -18,6 +18,7 @@ from blocker.names import Name
 from blocker.policy import Scope
 
 MAX_PROBLEMS: Final = 20  # told per file: the wrong file entirely should not fill the screen
+MAX_NAMES: Final = 1 << 22  # of one list, where it holds 64 MiB of tiny ones: they would take a gigabyte
 MAX_LINE: Final = 1000  # octets; a rule of ours is a name and a few words
 
 # An ordinary name: lower case, no dot at its end, and a top-level domain that no address ends with.
@@ -76,7 +77,9 @@ class Draft:
         self.add(number, key_of(name), flags)
 
     def add(self, number: int, key: bytes, flags: int) -> None:
-        """Add a key with `flags` and those of all rows."""
+        """Add a key with `flags` and those of all rows. Raises ListError when there are MAX_NAMES already."""
+        if len(self.keys) >= MAX_NAMES:
+            raise ListError([f"{self._file}:{number}: more than {MAX_NAMES} names. Split the list."])
         self.keys.append(key)
         self.rows.append(row.pack(number, flags | self.flags))
 
