@@ -124,6 +124,8 @@ def try_list(ctx: click.Context, file: Path, known: str, path: Path | None, *, a
     ranges = f", {counted(len(read.ranges), 'address range')}" if read.ranges else ""
     click.echo(f"{file}: read as {read.format}: {counted(len(read.keys), 'name')}{ranges}")
     click.echo("\n".join(_rejected("it", rejected)))
+    for warning in check.shared_zones(read):
+        click.echo(f"warning: {warning}")
 
 
 def _rejected(what: str, rejected: Rejected) -> Iterator[str]:

@@ -135,9 +135,24 @@ def _covered(app: str, sources: Sources) -> Iterator[str]:
             if above := _above(entry.target, seen, allowed):
                 yield f"{each.file}:{entry.line}: {entry.value!r} is covered by {above}. Remove it, or say why not."
     for file in sources.files:
-        if file.app == app and not file.feed and (twice := len(file.keys) - len(set(file.keys))):
+        if file.app == app and file.feed:
+            yield from shared_zones(file)
+        elif file.app == app and (twice := len(file.keys) - len(set(file.keys))):
             said = "1 name is" if twice == 1 else f"{twice} names are"
             yield f"{file.file}:1: {said} listed more than once; that does no harm."
+
+
+def shared_zones(file: NamesFile) -> Iterator[str]:
+    """Yield a warning if a feed blocks a whole service that lets strangers in: a hoster, not one of its guests."""
+    private = suffixes.load().private.intersection(file.keys)
+    narrow = row.EXACT | row.ALLOW
+    found = [at for at, key in enumerate(file.keys) if key in private and not file.rows[at] & narrow] if private else []
+    if found:
+        told = ", ".join(
+            f"{names.to_text(file.keys[at][::-1])} (line {row.unpack(file.rows[at]).number})" for at in found[:5]
+        )
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        yield f"feed {file.feed}: strangers have names below {told}{more}. Make sure that all of them are meant."
 
 
 def _above(name: Name, seen: dict[tuple[bytes, bool, str], str], allowed: set[bytes]) -> str:

@@ -115,6 +115,14 @@ def test_a_list_of_somebody_elses_can_be_tried(folder):
     assert (said["format"], said["names"], said["bad"], said["unsupported"], said["refused"]) == ("adblock", 1, 1, 1, 1)
 
 
+def test_a_list_that_blocks_a_whole_hoster_is_told_of(folder):
+    (folder / "theirs").write_text("a.example\ngithub.io\n@@web.app\nx.pages.dev\n")
+    done = run(folder, "try", folder / "theirs")
+    assert done.stdout.splitlines()[-1].startswith(
+        "warning: feed theirs: strangers have names below github.io (line 2)."
+    )
+
+
 def test_what_is_no_list_cannot_be_tried(folder):
     (folder / "theirs").write_text("<!doctype html><html>")
     done = run(folder, "try", folder / "theirs")

@@ -6,10 +6,12 @@ import pytest
 
 from blocker.config import Lists
 from blocker.lists import check
+from blocker.lists.feed import FeedFile
 from blocker.lists.gather import gather
 from blocker.lists.pattern import FLOATING
 
 TODAY = date(2026, 11, 24)
+HOSTERS = ("web.app", "pages.dev", "blogspot.com", "vercel.app", "duckdns.org")
 
 
 def sources(tmp_path, files):
@@ -86,6 +88,16 @@ def test_warnings(tmp_path, files, warnings):
     found = check.warnings(sources(tmp_path, files), TODAY)
     assert len(found) == len(warnings)
     assert all(said.startswith(f"{tmp_path}/{wanted}") for said, wanted in zip(found, warnings, strict=True))
+
+
+def test_a_feed_that_blocks_whole_hosters_is_worth_a_look(tmp_path):
+    (tmp_path / "copy").write_text("".join(f"{zone}\n" for zone in ("github.io", "a.example", *HOSTERS)))
+    feeds = [FeedFile("ads", "games", tmp_path / "copy", "domains")]
+    (said,) = check.warnings(gather(Lists(built_in=False), feeds=feeds), TODAY)
+    assert said.startswith(
+        "feed ads: strangers have names below github.io (line 1), web.app (line 3), pages.dev (line 4), "
+    )
+    assert said.endswith(", vercel.app (line 6) and 1 more. Make sure that all of them are meant.")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,12 @@ def test_too_large(read, monkeypatch):
         read(b"a.example\n" * 200_000)
 
 
+def test_a_stray_nul_spoils_its_own_line_only(tmp_path):
+    written = b"a.example\n" * 50 + b"b\0.example\n"
+    found, rejected = feed.parse(written, FeedFile("ads", "games", tmp_path / "copy"), MUST)
+    assert (len(found.keys), rejected.bad) == (50, 1)
+
+
 @pytest.mark.parametrize(("written", "why"), [
     ("a.example\n" * 5, "5 lines, and 4 are the most"),
     ("0.0.0.0 a.example b.example c.example d.example e.example\n", "more than 4 names"),

@@ -1,8 +1,9 @@
 """Adblock-style rules: the part that speaks of names, as AdGuard Home and Pi-hole read it.
 
 `||name^` is the name and everything below it, `|name^` and a plain name are the name alone, `||*.name^` what lies
-below it, `@@` before a rule makes an exception. `$important` and `$badfilter` count within their file; hosts lines may
-stand between. All else needs to see a web page or a whole address and is counted as unsupported.
+below it, a `|` at the end changes nothing, `@@` before a rule makes an exception. `$important` and `$badfilter` count
+within their file; hosts lines may stand between. All else needs to see a web page or a whole address and is counted
+as unsupported.
 """
 
 import re
@@ -17,7 +18,7 @@ from blocker.lists.formats import hosts
 from blocker.lists.formats.draft import MAX_TEXT, NAME, Draft, plain_key
 
 _PLAIN: Final = re.compile(rb"\|\|(" + NAME + rb")\^").fullmatch
-_RULE: Final = re.compile(r"(?P<lead>\|\|?)?(?P<star>\*\.)?(?P<name>[^\s/^|*$:?=&,~]+)(?P<end>[\^|])?").fullmatch
+_RULE: Final = re.compile(r"(?P<lead>\|\|?)?(?P<star>\*\.)?(?P<name>[^\s/^|*$:?=&,~]+)(?P<end>\^\|?|\|)?").fullmatch
 _PAGE: Final = re.compile(r"#[@?$%]{0,2}#|\$@?\$")  # hides parts of pages, or runs scripts in them
 _REACH: Final = row.ALLOW | row.EXACT | row.BELOW
 

@@ -47,7 +47,9 @@ def refusal(written: bytes) -> str:
         return "this is a web page, not a list"
     if _JSON.match(head):
         return "this is JSON, not a list"
-    if b"\0" in head:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "this is UTF-16 text. Only UTF-8 is read"
+    if head.count(0) * 100 > len(head):  # a stray one spoils its own line only
         return "this is binary data, not a list"
     return ""
 

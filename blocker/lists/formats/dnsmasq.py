@@ -1,7 +1,8 @@
 """dnsmasq's own lines: `address=/name/...`, `local=/name/` and `server=/name/`, each for a name and all below it.
 
-The address that a line gives is not handed on: what a blocked client hears is the group's action. `server=/name/#`,
-which sends a name to the usual resolvers, is an exception; lines that do something else are counted as unsupported.
+The address that a line gives is not handed on: what a blocked client hears is the group's action; one of the Internet
+blocks nothing (see hosts). `server=/name/#`, which sends a name to the usual resolvers, is an exception; lines that do
+something else are counted as unsupported.
 """
 
 import re
@@ -10,6 +11,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from blocker.lists import row
+from blocker.lists.formats import hosts
 from blocker.lists.formats.draft import MAX_TEXT, NAME, Draft, plain_key
 
 _PLAIN: Final = re.compile(
@@ -48,7 +50,8 @@ def _read_line(number: int, line: bytes, draft: Draft) -> None:
     if not spelled or flags is None:
         draft.bad(number, f"{text!r}: the last '/' is missing, or what stands behind it is no address")
     elif flags < 0:
-        draft.unsupported(number, f"{text!r} sends names to another server")
+        where = "somebody's address" if option == "address" else "another server"
+        draft.unsupported(number, f"{text!r} sends names to {where}")
     else:
         for name in spelled:
             _keep(number, name.strip(), flags, draft)
@@ -56,6 +59,8 @@ def _read_line(number: int, line: bytes, draft: Draft) -> None:
 
 def _flags(option: str, target: str) -> int | None:
     """Return an entry's flags; -1 if the line does something else, None if it cannot be understood."""
+    if option == "address" and hosts.leads_elsewhere(target):
+        return -1
     if option == "address":
         return 0 if target in ("", "#") or _is_address(target) else None
     if target == "#":

@@ -1,7 +1,13 @@
-"""Lines as in /etc/hosts: an address, then names, each of which stands for itself alone; `#` begins a comment."""
+"""Lines as in /etc/hosts: an address, then names, each of which stands for itself alone; `#` begins a comment.
+
+A line blocks if nobody's address stands in it, or one that only its writer's own network can mean. One with an address
+of the Internet sends the name there (a search engine's safe door, a mirror): that is no block, and it is counted.
+"""
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Final
 
 from blocker.lists import row
@@ -36,10 +42,21 @@ def read_line(number: int, line: bytes, draft: Draft) -> None:
         draft.bad(number, f"{fields[0]!r} is not an address. Write '0.0.0.0 name', or name the file *.txt")
     elif len(fields) == 1:
         draft.bad(number, "there is no name after the address. Add one or remove the line")
+    elif fields and leads_elsewhere(fields[0]):
+        draft.unsupported(number, f"{fields[1]!r} is not blocked but sent to {fields[0]}, which is somebody's address")
     else:
         for name in fields[1:]:
             if name not in _OWN:
                 draft.keep(number, name, row.EXACT)
+
+
+@lru_cache(maxsize=64)
+def leads_elsewhere(text: str) -> bool:
+    """Tell whether `text` is an address of the Internet: who gives it for a name wants it reached, not blocked."""
+    try:
+        return ip_address(text).is_global
+    except ValueError:  # a short form, such as 0
+        return False
 
 
 def is_address(text: str) -> bool:

@@ -28,6 +28,9 @@ def read(text):
         ("*.game.example", "game.example", row.BELOW),
         ("|game.example^", "game.example", row.EXACT),
         ("|game.example|", "game.example", row.EXACT),
+        ("||game.example^|", "game.example", 0),
+        ("@@||game.example^|", "game.example", row.ALLOW),
+        ("|game.example^|", "game.example", row.EXACT),
         ("game.example", "game.example", row.EXACT),  # a plain name is that name alone
         ("0.0.0.0 game.example # why", "game.example", row.EXACT),
         ("@@||game.example^", "game.example", row.ALLOW),
@@ -52,6 +55,7 @@ def test_comments(line):
         "example.com##.banner", "example.com#@#.banner", "example.com#?#div", "example.com$$script", "/^ads?[0-9]/",
         "@@/ads/", "/banner.png", "||game.example/path^", "||game.example:8080^", "||ads*.example^", "||a.*.example^",
         "|game.example", "game.example^", "||192.0.2.1^", "||game.example^$denyallow=a.example", "||.example^", "-ads-",
+        "game.example^|", "216.239.38.120 www.game.example",
     ],
 )  # fmt: skip
 def test_beyond_names(line):

@@ -42,6 +42,7 @@ def test_detect(written, known):
         (b'[{"a": 1}]', "JSON"),
         (b"PK\x03\x04rest", "ZIP"),
         (b"a.example\0", "binary"),
+        ("a.example\n".encode("utf-16"), "UTF-16"),
         (b"[Adblock Plus 2.0]\n||a.example^", ""),
         (b"a.example\n<html>", ""),  # one bad line, not a page
     ],

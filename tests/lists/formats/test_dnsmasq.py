@@ -42,6 +42,7 @@ def test_lines(line, found):
     ("line", "counted"),
     [
         ("server=/game.example/192.0.2.1", "unsupported"),
+        ("address=/game.example/216.239.38.120", "unsupported"),  # is sent there, not blocked
         ("server=192.0.2.1", "unsupported"),
         ("cache-size=1000", "unsupported"),
         ("domain-needed", "unsupported"),
