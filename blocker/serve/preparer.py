@@ -13,7 +13,7 @@ from typing import Any, Final
 import setproctitle
 
 from blocker.errors import BlockerError, ProblemsError
-from blocker.serve import excepted, generation, priority
+from blocker.serve import excepted, generation
 
 _LAST_WORDS: Final = 5.0  # seconds between a preparer's first octet and its last
 DIED = "the process that reads the lists died: see the log above, and the machine's memory"
@@ -47,7 +47,6 @@ def main(pipe: socket.socket, prepare: Prepare, instead: Instead) -> int:
     If what it prepares is refused, `instead` may say what comes into force all the same.
     """
     setproctitle.setproctitle("blocker: preparer")
-    priority.give_way()
     said: dict[str, object]
     try:
         said = prepare()

@@ -26,7 +26,7 @@ import setproctitle
 
 from blocker import config as configuration
 from blocker.config import Config, Process
-from blocker.serve import beside, capabilities, control, preparer, sockets, statefile, worker
+from blocker.serve import beside, capabilities, control, preparer, priority, sockets, statefile, worker
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Base, Reloads
 from blocker.serve.slot import Slot
@@ -209,6 +209,7 @@ class Supervisor:
         early = [companion for companion in self._companions if companion.early]
         for companion in early:
             self._fork_companion(companion)
+        priority.allow_prompt()
         sockets.drop_privileges(process, owned)
         if early or self._config.egress.watch.interfaces:  # as root too: nobody else may touch the kernel's rules
             capabilities.limit(capabilities.held() - capabilities.EGRESS)
@@ -326,6 +327,7 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         pid = _fork()
         if not pid:
+            priority.give_way()  # first of all: until then it takes turns with the workers
             ours.close()
             current = self._reloads.current
             if before is None:
