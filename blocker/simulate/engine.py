@@ -52,6 +52,8 @@ class Engine:
             try:
                 connection.execute(f"SET memory_limit = '{max(memory, _LEAST_MEMORY)}MiB'")
                 connection.execute(f"SET temp_directory = {text(folder + '/spill')}")
+                connection.execute("SET enable_progress_bar = true")  # else nobody hears how far a statement is, ...
+                connection.execute("SET enable_progress_bar_print = false")  # ... and DuckDB writes it to our output
                 connection.execute("SET preserve_insertion_order = false")
                 connection.execute("SET autoinstall_known_extensions = false")
                 connection.execute("SET autoload_known_extensions = false")
@@ -61,7 +63,8 @@ class Engine:
             except duckdb.Error as error:
                 why = str(error).partition("\n")[0]
                 raise EngineError(
-                    f"DuckDB gave up: {why}. Check the logs, and the space in {Path(folder).parent} (set TMPDIR)."
+                    f"DuckDB gave up: {why}. Give it more memory (--memory), or more space than {Path(folder).parent}"
+                    " has (set TMPDIR); else look into the logs."
                 ) from error
             finally:
                 connection.close()

@@ -16,7 +16,7 @@ from blocker.errors import LogError, NameFormatError
 from blocker.policy import Verdict
 from blocker.simulate.logs import detect
 from blocker.simulate.logs.detect import Format, Packing
-from blocker.simulate.logs.ours import MAX_LINE
+from blocker.simulate.logs.ours import MAX_LINE, is_other
 from blocker.simulate.logs.record import BATCH, BadLineError, Batches, Query, Tally, quoted
 from blocker.simulate.sides import Side, read_via
 
@@ -25,6 +25,9 @@ _REMEMBERED: Final = 65536  # verdicts
 
 def read(path: Path, stated: Format | None, side: Side, tally: Tally) -> Iterator[Seen]:
     """Yield what was asked in the log at `path`, of the format `stated` or seen by its content. Raises LogError."""
+    if detect.packing(path) is not Packing.ZSTD and detect.is_empty(path):
+        tally.format = "empty"
+        return
     found = stated or detect.detect(path)
     if found is Format.NAMES:
         raise LogError(f"{path}: names without clients and times are no log: nobody can tell what belongs together.")
@@ -52,10 +55,14 @@ def _ours(path: Path, tally: Tally) -> Batches:
     with detect.opened(path) as stream:
         for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE), b""), 1):
             try:
-                batch.append(_query(line))
+                query = _query(line)
             except BadLineError as error:
                 tally.refuse(number, str(error))
                 continue
+            if query is None:
+                tally.ignored += 1
+                continue
+            batch.append(query)
             if len(batch) == BATCH:
                 tally.queries += BATCH
                 yield batch
@@ -64,9 +71,12 @@ def _ours(path: Path, tally: Tally) -> Batches:
     yield batch
 
 
-def _query(line: bytes) -> Query:
+def _query(line: bytes) -> Query | None:
+    """Return the query on `line`; None: it is about something else. Raises BadLineError."""
     try:
         said = json.loads(line)
+        if is_other(said) or "destination" in said:  # a connection that named a host asked for nothing
+            return None
         found = Query(said["time"], said["client"], said["qname"], said["qtype"], said.get("via", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadLineError(f"not a line of ours: {quoted(line.decode('utf-8', 'replace').strip())}") from error

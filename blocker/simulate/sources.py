@@ -43,6 +43,9 @@ def source(
     spools: list[str] = []
     tallies: list[Tally] = []
     for path in logs:
+        if detect.packing(path) is not Packing.ZSTD and detect.is_empty(path):
+            tallies.append(Tally(str(path), "empty"))
+            continue
         found = stated or detect.detect(path)
         if found is Format.NAMES and not plain:
             raise LogError(f"{path}: names without clients and times are no log. Use `blocker coverage` for them.")
@@ -51,6 +54,8 @@ def source(
         else:
             tallies.append(Tally(str(path), found))
             spools.append(_spooled(engine, path, found, tallies[-1]))
+    if not own and not spools:
+        raise LogError(f"{', '.join(map(str, logs))}: empty: nobody has asked anything.")
     parts = [ours.select([link for _, link in own])] if own else []
     parts += [spooled(COLUMNS, spools)] if spools else []
     # By name: the columns of the parts need not stand in one order.

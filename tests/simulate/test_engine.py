@@ -46,3 +46,13 @@ def test_progress_is_told():
     with Engine.opened(memory=64, threads=1, progress=lambda what, share: heard.append((what, share))) as engine:
         engine.run("CREATE TABLE t AS SELECT 1", "work")
     assert heard[-1] == ("work", 1.0)
+
+
+def test_progress_of_a_long_statement_is_told_to_us_alone(capfd):
+    heard = []
+    with Engine.opened(memory=64, threads=1, progress=lambda _what, share: heard.append(share)) as engine:
+        engine.run("SET progress_bar_time = 0", "work")  # milliseconds until DuckDB would begin to write of it
+        heard.clear()
+        engine.run("CREATE TABLE t AS SELECT sum(hash(range)) FROM range(150000000)", "work")
+    assert [share for share in heard if 0 < share < 1]
+    assert capfd.readouterr() == ("", "")

@@ -50,6 +50,15 @@ def test_our_log(tmp_path, side):
     assert tally.examples[0].startswith(f"{path}:6: not a line of ours")
 
 
+def test_lines_of_our_log_that_are_no_queries_are_passed_over(tmp_path, side):
+    path = tmp_path / "log.jsonl"
+    note = '{"time":"2026-11-23T10:00:00.000000Z","event":"checkpoint","statement":"s"}\n'
+    seen = '{"time":"2026-11-23T10:00:00.000000Z","client":"192.0.2.5","qname":"a.example","destination":"192.0.2.9"}\n'
+    path.write_text(line("www.game.example") + note + seen)
+    found, tally = read(path, side)
+    assert (len(found), tally.queries, tally.ignored, tally.bad) == (1, 1, 2, 0)
+
+
 def test_others_logs(tmp_path, side):
     path = tmp_path / "log"
     path.write_text(DNSMASQ)

@@ -1,5 +1,7 @@
 """Logs as one table."""
 
+import gzip
+
 import pytest
 
 from blocker.errors import LogError
@@ -28,6 +30,17 @@ def test_bad_lines_have_no_time_and_are_counted_all_the_same(engine, tmp_path):
     found = source(engine, [tmp_path / "q.jsonl"], None, since="2030")
     assert list(engine.rows(f"SELECT qname FROM ({found.select})")) == [(None,)]
     assert find_bad(found, 1).examples == [f"{tmp_path}/q.jsonl:1: not a line of JSON: 'garbage'"]
+
+
+@pytest.mark.parametrize("content", [b"", gzip.compress(b"")])
+def test_an_empty_log_among_others_is_none_to_complain_of(engine, tmp_path, content):
+    (tmp_path / "q.jsonl").write_text(line("a.example", "192.0.2.1"))
+    (tmp_path / "today").write_bytes(content)
+    found = source(engine, [tmp_path / "today", tmp_path / "q.jsonl"], None)
+    assert [row[0] for row in engine.rows(f"SELECT qname FROM ({found.select})")] == ["a.example"]
+    assert [(tally.format, tally.queries) for tally in found.tallies] == [("empty", 0)]
+    with pytest.raises(LogError, match="nobody has asked"):
+        source(engine, [tmp_path / "today"], None)
 
 
 def test_names_are_no_log(engine, tmp_path):

@@ -87,6 +87,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise _unreadable(path, error) from error
 
 
+def is_empty(path: Path) -> bool:
+    """Tell whether the log at `path` holds nothing, as one does that was rotated just now. Raises LogError."""
+    with opened(path) as stream:
+        return not stream.read(1)
+
+
 def detect(path: Path) -> Format:
     """Return the format of the log at `path`. Raises LogError when it is none that we know."""
     if packing(path) is Packing.ZSTD:
