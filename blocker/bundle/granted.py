@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from blocker.bundle.manifest import EXCEPTIONS
 from blocker.errors import BundleError
-from blocker.exceptions.entry import Entry, Grant, State, normalised
+from blocker.exceptions.entry import BUNDLED, Entry, Grant, State, normalised
 
-PREFIX: Final = "bundle:"  # before the numbers that the publisher knows them by: a node has numbers of its own
 _MOST: Final = 10_000
 _PARTS: Final = {"grant", "reason", "requested_by", "approved_by"}
 
@@ -56,7 +55,7 @@ def _grant(said: Mapping[str, Any]) -> Grant:
     if normalised(said["requested_by"]) == normalised(said["approved_by"]) or not said["approved_by"]:
         raise ValueError("an exception that no second person has approved")
     grant = Grant.of(said["grant"])
-    return replace(grant, id=f"{PREFIX}{grant.id}")
+    return replace(grant, id=f"{BUNDLED}{grant.id}")
 
 
 def _spelled(said: object) -> bytes:

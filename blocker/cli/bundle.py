@@ -115,7 +115,9 @@ def _approved(found: Config) -> tuple[Entry, ...]:
     if not config.exceptions_file(found).exists():
         return ()
     with exceptions.opened(found) as kept:
-        return tuple(each for each in kept.entries() if each.state is State.APPROVED)
+        kept.snapshot()  # refuses a store that is not what its log says
+        now = time.time()
+        return tuple(each for each in kept.entries() if each.state is State.APPROVED and now < each.grant.ends)
 
 
 @commands.command()

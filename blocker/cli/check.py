@@ -33,6 +33,9 @@ def commands(ctx: click.Context, file: Path) -> None:
     if problems:
         _refuse(ctx, problems)
     click.echo(f"{file}: ok: {', '.join(counts)}")
+    if found.bundles.keys:
+        count = "count beside" if found.takes_local_exceptions else "do not count, only"
+        click.echo(f"exceptions that are approved on this node {count} those of signed bundles (exceptions.local)")
 
 
 def _examine(found: Config) -> tuple[list[str], list[str]]:

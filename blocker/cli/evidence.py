@@ -26,7 +26,7 @@ _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _SHOWN: Final = 50  # findings on a page
 _WHOLE, _WRONG, _UNKNOWN = 0, 1, 2  # exit statuses
 
-_key_option = click.option(
+key_option = click.option(
     "--key", "keys", multiple=True, type=_FILE, metavar="PUB", help="Public key of checkpoints. Repeatable."
 )
 
@@ -38,7 +38,7 @@ def commands() -> None:
 
 @commands.command()
 @click.argument("paths", nargs=-1, required=True, type=_FILE, metavar="FILE...")
-@_key_option
+@key_option
 @click.option(
     "--checkpoints", "kept", multiple=True, type=_FILE, metavar="FILE",
     help="Checkpoints that were sent away: shows what was cut off at the end. Repeatable.",
@@ -65,9 +65,9 @@ def verify(
     Exit status 0: whole. 1: something is wrong, and where. 2: it cannot be said: a file cannot be read, holds no
     chain, or keys were given and no checkpoint is signed by one of them.
     """
-    trusted = _keys(keys)
+    trusted = read_keys(keys)
     copies = [copy for path in kept for copy in files.copies(path)]
-    verifier = Verifier(_trouble(trusted), copies, since)
+    verifier = Verifier(trouble(trusted), copies, since)
     began = time.monotonic()
     ordered = files.in_order(paths)
     for path in ordered:
@@ -75,7 +75,7 @@ def verify(
             verifier.feed(str(path), lines)
     verifier.finish()
     nodes = list(verifier.nodes.values())
-    unsure = _unsure(nodes, signed=bool(trusted))
+    unsure = unsure_of(nodes, signed=bool(trusted))
     status = _WRONG if verifier.count else _UNKNOWN if unsure else _WHOLE
     if as_json:
         found = _report(verifier, nodes, unsure, signed=bool(trusted))
@@ -90,7 +90,7 @@ def verify(
 @click.argument("path", type=_FILE, metavar="FILE")
 @click.option("--seq", type=click.IntRange(0), required=True, metavar="N", help="The record's number.")
 @click.option("--node", metavar="NAME", help="Of which node; not said: the only one in FILE.")
-@_key_option
+@key_option
 @json_option
 @click.pass_context
 def show(ctx: click.Context, path: Path, seq: int, node: str | None, keys: tuple[Path, ...], as_json: bool) -> None:
@@ -100,10 +100,10 @@ def show(ctx: click.Context, path: Path, seq: int, node: str | None, keys: tuple
     1: the chain between them or the checkpoint does not hold. 2: no such record, or no checkpoint behind it.
     """
     found, covering = _search(path, seq, node)
-    trusted = _keys(keys)
+    trusted = read_keys(keys)
     checked, why = covering
     if checked is not None and not why:
-        why = _trouble(trusted)(checked)
+        why = trouble(trusted)(checked)
     if as_json:
         click.echo(json.dumps({
             "record": _parsed(found),
@@ -187,7 +187,8 @@ def _covering_text(found: Checkpoint | None, why: str, *, signed: bool) -> Itera
         )
 
 
-def _keys(paths: Sequence[Path]) -> "list[PublicKey]":
+def read_keys(paths: Sequence[Path]) -> "list[PublicKey]":
+    """Return the public keys in files. Raises BundleError."""
     if not paths:
         return []
     from blocker.evidence import keys  # cryptography takes its time to load
@@ -195,7 +196,8 @@ def _keys(paths: Sequence[Path]) -> "list[PublicKey]":
     return [keys.read(path) for path in paths]
 
 
-def _trouble(trusted: "Sequence[PublicKey]") -> Trouble:
+def trouble(trusted: "Sequence[PublicKey]") -> Trouble:
+    """Return what says why a checkpoint is not to be believed; without keys every signature is."""
     if not trusted:
         return _trusting
     from blocker.evidence import keys
@@ -214,7 +216,8 @@ def _progress(path: Path, *, quiet: bool) -> Any:  # noqa: ANN401 (a context man
     return click.progressbar(lines, label=path.name, file=sys.stderr, update_min_steps=20_000)
 
 
-def _unsure(nodes: Sequence[NodeChain], *, signed: bool) -> str:
+def unsure_of(nodes: Sequence[NodeChain], *, signed: bool) -> str:
+    """Say why chains cannot be said to be whole though nothing is wrong in them; nothing: they can."""
     if not nodes:
         return "no line of a chain was found: name the log of a node whose evidence.chain is on"
     for node in nodes:
@@ -234,7 +237,7 @@ def _page(verifier: Verifier, nodes: Sequence[NodeChain], unsure: str, *, signed
     for node in nodes:
         older = f" (the node has removed those before {node.kept_from})" if node.first and node.kept_from else ""
         lines = f"lines {node.first} to {node.next - 1}{older}, {node.records} records"
-        yield f"{node.name}: {lines}: {_cover(node, signed=signed)}"
+        yield f"{node.name}: {lines}: {cover(node, signed=signed)}"
     if verifier.count:
         yield f"NOT WHOLE: {verifier.count} finding{'s' if verifier.count > 1 else ''}"
     elif unsure:
@@ -243,7 +246,8 @@ def _page(verifier: Verifier, nodes: Sequence[NodeChain], unsure: str, *, signed
         yield "whole" if signed else "whole as a chain; who signed its checkpoints was not checked (--key)"
 
 
-def _cover(node: NodeChain, *, signed: bool) -> str:
+def cover(node: NodeChain, *, signed: bool) -> str:
+    """Say how far checkpoints cover a chain."""
     if not node.checkpoints:
         return "no checkpoint"
     what = f"{node.checkpoints} {'signed ' if signed else ''}checkpoint{'s' if node.checkpoints > 1 else ''}"

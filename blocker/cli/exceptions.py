@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,14 +12,16 @@ from rich.console import Console
 from rich.table import Table
 
 from blocker import config, names
-from blocker.cli import control, times
+from blocker.cli import control, evidence, times
 from blocker.cli.options import config_option, json_option
 from blocker.config import Config
 from blocker.config.wording import nearest
-from blocker.errors import BlockerError, EvidenceError, ExceptionsError
+from blocker.errors import BlockerError, ExceptionsError
 from blocker.evidence import files
-from blocker.evidence.verify import Verifier
-from blocker.exceptions import entry, store
+from blocker.evidence.checkpoint import Checkpoint
+from blocker.evidence.verify import NodeChain, Verifier
+from blocker.exceptions import audit, entry, store
+from blocker.exceptions.differences import differences
 from blocker.exceptions.entry import Entry, Grant, Person, State
 from blocker.lists import suffixes
 from blocker.policy import Scope
@@ -85,7 +87,7 @@ def add(
         raise click.UsageError("say for what: one of --name, --exact and --pattern, or --app")
     if (lasts is None) is (until is None):
         raise click.UsageError("say how long: --for or --until")
-    found = config.load(path)
+    found = _taking(config.load(path))
     scope, value = wanted[0] if wanted else ("", "")
     now = time.time()
     starts = int(begins.timestamp()) if begins is not None else 0
@@ -98,7 +100,7 @@ def add(
     )
     with store.opened(found) as kept:
         made = kept.add(asked, now)
-    _told(made, _apply(found), as_json=as_json)
+    _told(made, _apply(found), kept.unsigned, as_json=as_json)
 
 
 @commands.command()
@@ -112,7 +114,7 @@ def approve(number: str, name: str, path: Path | None, as_json: bool) -> None:
     It is in force on every worker when this returns. Exit status 0: approved. 1: approved, but the running blocker
     could not take it. 2: it was not.
     """
-    found = config.load(path)
+    found = _taking(config.load(path))
     by, now = _person(found, name), time.time()
     with store.opened(found) as kept:
         _check(found, kept.entry(number).grant)
@@ -122,7 +124,7 @@ def approve(number: str, name: str, path: Path | None, as_json: bool) -> None:
             lambda each: entry.approve(each, by, int(now), approvers=found.exceptions.approvers),
             now,
         )
-    _told(made, _apply(found), as_json=as_json)
+    _told(made, _apply(found), kept.unsigned, as_json=as_json)
 
 
 @commands.command()
@@ -140,7 +142,7 @@ def revoke(number: str, reason: str, name: str, path: Path | None, as_json: bool
     by, now = _person(found, name), time.time()
     with store.opened(found) as kept:
         made = kept.change(number, "revoked", lambda each: entry.revoke(each, by, reason, int(now)), now)
-    _told(made, _apply(found), as_json=as_json)
+    _told(made, _apply(found), kept.unsigned, as_json=as_json)
 
 
 @commands.command("list")
@@ -171,44 +173,74 @@ def list_(every: bool, path: Path | None, as_json: bool) -> None:
 
 
 @commands.command()
+@evidence.key_option
+@click.option(
+    "--checkpoints", "kept", multiple=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Checkpoints that were sent away: shows a log that was written anew, or cut off at its end. Repeatable.",
+)  # fmt: skip
 @config_option
 @json_option
 @click.pass_context
-def verify(ctx: click.Context, path: Path | None, as_json: bool) -> None:
+def verify(
+    ctx: click.Context, keys: tuple[Path, ...], kept: tuple[Path, ...], path: Path | None, as_json: bool
+) -> None:
     """Say whether the audit log is whole, and the store what the log says.
 
-    Exit status 0: both are. 1: something was altered, and where. 2: it cannot be said.
+    Exit status 0: both are. 1: something was altered, and where. 2: it cannot be said: something cannot be read, or
+    keys were given and no checkpoint is signed by one of them.
     """
     found = config.load(path)
-    audit = config.exceptions_audit(found)
-    problems = list(_findings(audit))
+    trusted = evidence.read_keys(keys)
+    log = config.exceptions_audit(found)
+    verifier = Verifier(evidence.trouble(trusted), _copies(audit.copies_of(log), kept))
+    problems: list[str] = []
     if config.exceptions_file(found).exists():
-        with store.opened(found) as kept:
-            problems += store.differences(audit, kept.lines(), kept.entries(every=True))
-            count = len(kept.lines())
+        with store.opened(found) as opened:
+            problems += differences(log, opened)
     else:
         problems.append(f"{config.exceptions_file(found)}: is gone")
-        count = 0
-    if as_json:
-        click.echo(json.dumps({"whole": not problems, "lines": count, "problems": problems}))
-    else:
-        for problem in problems[:_SHOWN]:
-            click.echo(problem)
-        click.echo(f"NOT WHOLE: {len(problems)} found" if problems else f"whole: {count} lines, and the store agrees")
-    ctx.exit(1 if problems else 0)
-
-
-def _findings(audit: Path) -> Iterator[str]:
-    """Yield what is wrong with the log as a chain."""
-    verifier = Verifier(lambda _checkpoint: "")
-    try:
-        verifier.feed(str(audit), files.lines(audit))
-    except EvidenceError as error:
-        yield str(error)
-        return
+    if log.exists():
+        verifier.feed(str(log), files.lines(log))
     verifier.finish()
-    for each in verifier.findings:
-        yield f"{each.file}:{each.line}: {each.kind}: {each.text}"
+    problems += [f"{each.file}:{each.line}: {each.kind}: {each.text}" for each in verifier.findings]
+    nodes = list(verifier.nodes.values())
+    unsure = evidence.unsure_of(nodes, signed=bool(trusted)) if nodes else ""
+    if as_json:
+        said = {"whole": not problems, "unsure": unsure, "lines": sum(node.lines for node in nodes)}
+        covered = {"covered": [node.covered for node in nodes], "signatures_checked": bool(trusted)}
+        click.echo(json.dumps({**said, **covered, "problems": problems}))
+    else:
+        for line in _judgement(problems, nodes, unsure, signed=bool(trusted)):
+            click.echo(line)
+    ctx.exit(1 if problems else 2 if unsure else 0)
+
+
+def _copies(own: Path, kept: Sequence[Path]) -> Iterator[Checkpoint]:
+    """Yield the checkpoints that were copied: on this machine, which who rewrites the log may forget, and elsewhere."""
+    for each in (*([own] if own.exists() else []), *kept):
+        yield from files.copies(each)
+
+
+def _judgement(problems: Sequence[str], nodes: Sequence[NodeChain], unsure: str, *, signed: bool) -> Iterator[str]:
+    yield from problems[:_SHOWN]
+    for node in nodes:
+        yield f"{node.name}: lines {node.first} to {node.next - 1}: {evidence.cover(node, signed=signed)}"
+    if problems:
+        yield f"NOT WHOLE: {len(problems)} found"
+    elif unsure:
+        yield f"cannot say: {unsure}"
+    else:
+        yield "whole, and the store agrees" + ("" if signed else "; who signed its checkpoints was not checked (--key)")
+
+
+def _taking(found: Config) -> Config:
+    """Return a configuration under which exceptions of this node count. Raises ExceptionsError."""
+    if not found.takes_local_exceptions:
+        raise ExceptionsError(
+            "here only those in signed bundles count, since bundles.keys is set. Ask where the bundles are made; or, if"
+            " this node's own people may make exceptions too, set exceptions.local: true."
+        )
+    return found
 
 
 def _person(found: Config, name: str) -> Person:
@@ -241,8 +273,10 @@ def _apply(found: Config) -> dict[str, Any] | None:
         return {"ok": False, "problems": [str(error)]}
 
 
-def _told(made: Entry, reply: dict[str, Any] | None, *, as_json: bool) -> None:
-    """Print what became of an exception, and end the command."""
+def _told(made: Entry, reply: dict[str, Any] | None, unsigned: str, *, as_json: bool) -> None:
+    """Print what became of an exception, and end the command; `unsigned` says why no checkpoint covers it yet."""
+    if unsigned:
+        click.echo(f"warning: its line in the audit log is not signed: {unsigned}", err=True)
     problems = [] if reply is None or reply["ok"] else reply.get("problems") or ["the blocker does not say why"]
     if as_json:
         running = None if reply is None else {"in_force": not problems, "seconds": reply.get("seconds")}

@@ -103,7 +103,7 @@ def commands(
             raise ConfigError(problems)  # the server would not serve this either
         found = applied(found, standing)
         moment = time.time() if when is None else when.timestamp()
-        granted = (*store.snapshot(found).granted, *source.granted)
+        granted = store.snapshot(found, source.granted).granted
         explanation = _explain(found, index, name, client, qtype, standing, moment, granted)
     click.echo(json.dumps(asdict(explanation)) if as_json else "\n".join(_lines(explanation)))
     ctx.exit(1 if explanation.verdict == "blocked" else 0)

@@ -8,4 +8,4 @@ from blocker.exceptions.entry import Grant
 
 def granted(found: Config) -> tuple[Grant, ...]:
     """Return them, whatever the time. Raises ExceptionsError, BundleError."""
-    return (*store.snapshot(found).granted, *bundles.in_force(found).granted)
+    return store.snapshot(found, bundles.in_force(found).granted).granted

@@ -14,6 +14,9 @@ class Exceptions(Section):
     audit: FilePath | None = None
     """Where every change is written, one JSON line each, only ever appended; `null`: beside the file, `.audit.jsonl`
     in place of its suffix."""
+    local: bool | None = None
+    """Let exceptions that were approved on this node count here, and not only those of a bundle; `null`: yes, unless
+    `bundles.keys` says that policy comes from signed bundles, without `bundles.allow_local`."""
     max_duration: int = Field(default=7_776_000, ge=60, le=315_360_000)
     """Seconds one may last, 90 days unless said otherwise; after that a new one must be asked for and approved."""
     requesters: tuple[str, ...] = ()

@@ -103,6 +103,13 @@ class Config(Section):
             raise mistakes(found)
         return self
 
+    @property
+    def takes_local_exceptions(self) -> bool:
+        """Whether exceptions that were approved on this node count here."""
+        if self.exceptions.local is not None:
+            return self.exceptions.local
+        return not self.bundles.keys or self.bundles.allow_local
+
 
 def _limits(config: Config) -> Iterator[tuple[Where, str]]:
     cache, upstream = config.cache, config.upstream

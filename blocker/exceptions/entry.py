@@ -4,6 +4,8 @@ Pure. An exception goes from requested to approved, and ends: by its time, or re
 way, and above all never extended: who needs longer asks anew, and somebody else approves that.
 """
 
+import json
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -18,6 +20,8 @@ from blocker.policy import SPECIAL, Scope, Waiver
 
 MAX_WORDS: Final = 500  # characters of a reason
 MAX_LABEL: Final = 100  # characters of a ticket or of a person's name
+BUNDLED: Final = "bundle:"  # before the numbers that a publisher knows its own by: a node has numbers of its own
+OVER: Final = 0  # the end of an exception that is over, whatever clocks say
 SCOPES: Final = ("", Scope.SUFFIX, Scope.EXACT, Scope.PATTERN)
 
 
@@ -94,6 +98,16 @@ class Grant:
             pattern=Pattern.parse(self.value) if scope is Scope.PATTERN else None,
             app=self.app,
         )
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether an installed bundle has brought it."""
+        return self.id.startswith(BUNDLED)
+
+    @property
+    def identity(self) -> str:
+        """What makes it this one and no other, wherever it comes from: everything but its end."""
+        return json.dumps({name: value for name, value in self.said().items() if name != "ends"}, sort_keys=True)
 
     def said(self) -> dict[str, Any]:
         """Return this as plain data."""
@@ -226,6 +240,12 @@ def end(entry: Entry, now: int) -> Entry:
 def shorten(entry: Entry, ends: int) -> Entry:
     """Return `entry` with an earlier end: the clock was set back, and it must not last longer for that."""
     return replace(entry, grant=replace(entry.grant, ends=min(ends, entry.grant.ends)))
+
+
+def until(grant: Grant, now: float, ends: Mapping[str, float]) -> int:
+    """Return when `grant` ends as clocks that were set have it (`ends`, by id); OVER if that was by `now`."""
+    found = min(grant.ends, math.floor(ends.get(grant.id, grant.ends)))
+    return found if found > now else OVER
 
 
 def acting(account: str, name: str, delegates: Sequence[str]) -> Person:

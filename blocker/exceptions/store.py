@@ -1,31 +1,28 @@
-"""Keeps exceptions in an SQLite file, and writes every change into an audit log that only grows.
+"""Keeps exceptions in an SQLite file, and writes every change into an audit log that only grows (audit.py).
 
 A change and its line of the log are one transaction: the line stands in the store too, and what a crash or a full
-disk kept from the log's file is appended the next time. Lines are a chain of hashes (evidence/chain.py), so that
-`blocker evidence verify` finds what was altered; a store that is older than its log, put back from a copy perhaps,
-is not believed: what was revoked would be in force again.
+disk kept from the log's file is appended the next time. A store that is older than its log, put back from a copy
+perhaps, is not believed: what was revoked would be in force again. Nor is an approved exception of which the log's
+last line on it says something else.
+
+The exceptions that an installed bundle brings are not kept here. That they have ended is: no clock brings them back.
 """
 
 import contextlib
-import fcntl
 import json
-import math
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from blocker import config as configuration
 from blocker.config import Config
 from blocker.errors import ConfigError, EvidenceError, ExceptionsError
-from blocker.evidence import chain, checkpoint, resume
-from blocker.evidence.chain import GENESIS, End
 from blocker.exceptions import entry
+from blocker.exceptions.audit import HOW, Audit, Sign, give
 from blocker.exceptions.entry import Entry, Grant, Person, State
 from blocker.exceptions.snapshot import NONE, Snapshot
 
@@ -33,13 +30,21 @@ MAX_OPEN: Final = 1000  # exceptions requested or approved at one time: more are
 _BUSY: Final = 20.0  # seconds to wait for others who write: a disk that is busy takes its time to bring it down
 _AGAIN: Final = 0.02  # seconds until a lock is looked at again
 _MODE: Final = 0o640
-_VERSION: Final = 1
-_TABLES: Final = """
+_TABLES: Final = (  # of each version, what it added to the one before
+    """
 CREATE TABLE exceptions (id INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, ends INTEGER NOT NULL,
                          entry TEXT NOT NULL) STRICT;
 CREATE INDEX by_state ON exceptions (state);
 CREATE TABLE audit (seq INTEGER PRIMARY KEY, line BLOB NOT NULL) STRICT;
-CREATE TABLE about (node TEXT NOT NULL) STRICT;
+CREATE TABLE about (node TEXT NOT NULL) STRICT
+""",
+    """
+CREATE TABLE bundled (identity TEXT PRIMARY KEY, ends INTEGER NOT NULL) STRICT;
+CREATE INDEX by_exception ON audit (json_extract(CAST(line AS TEXT), '$.exception.grant.id'))
+""",
+)
+_LAST_LINE: Final = """
+SELECT line FROM audit WHERE json_extract(CAST(line AS TEXT), '$.exception.grant.id') = ? ORDER BY seq DESC LIMIT 1
 """
 
 Change = Callable[[Entry], Entry]
@@ -48,16 +53,22 @@ Change = Callable[[Entry], Entry]
 class Store:
     """The store; opened for one piece of work and closed again."""
 
-    def __init__(self, file: Path, audit: Path, node: str) -> None:
-        """Open the store in `file`, made if it is not there, with its log in `audit`. Raises ExceptionsError."""
+    def __init__(self, file: Path, audit: Path, node: str, sign: Sign | None = None) -> None:
+        """Open the store in `file`, made if it is not there, with its log in `audit`. Raises ExceptionsError.
+
+        `sign` signs the log's checkpoints; it may raise ConfigError. None: there are none.
+        """
+        self.unsigned = ""  # why a change could not be signed; empty: all were, or there is nothing to sign with
         self._file = file
-        self._audit = audit
-        self._node = node.encode()
+        self._audit_file = audit
         with self._errors():
             new = not file.exists()
             self._db = sqlite3.connect(file, timeout=_BUSY, isolation_level=None)
             try:
-                self._prepare_patiently(new=new)
+                self._prepare_patiently(node, new=new)
+                # The log goes on under the name it began with, whatever the machine is called by now.
+                (kept,) = self._db.execute("SELECT node FROM about").fetchone()
+                self._audit = Audit(self._db, audit, kept.encode(), sign)
             except BaseException:
                 self._db.close()
                 raise
@@ -90,34 +101,55 @@ class Store:
             raise ExceptionsError(f"there is no exception {number}. `blocker exceptions list` shows those there are.")
         return read(row[0])
 
-    def snapshot(self) -> Snapshot:
-        """Return what is approved now. Raises ExceptionsError for a store that is damaged, or older than its log."""
+    def snapshot(self, bundled: Sequence[Grant] = (), *, local: bool = True) -> Snapshot:
+        """Return what is approved now, if `local` approvals count, and those `bundled` that are not over.
+
+        Raises ExceptionsError for a store that is damaged, is older than its log, or says what its log does not.
+        """
         with self._errors():
-            logged = self._logged()
+            logged = self._audit.logged()
             self._db.execute("BEGIN")
             try:
                 (sound,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
                 if sound != "ok":
                     raise sqlite3.DatabaseError(sound)
-                entries = self.entries()
+                approved = [each for each in self.entries() if each.state is State.APPROVED]
                 counts = dict(self._db.execute("SELECT state, count(*) FROM exceptions GROUP BY state").fetchall())
-                end = self._end()
-                self._check_log(logged, end)
+                end = self._audit.end
+                self._audit.check(logged, end)
+                for each in approved:
+                    self._check_told(each)
+                ends = self.bundled()
             finally:
                 self._db.execute("ROLLBACK")
-        granted = tuple(each.grant for each in entries if each.state is State.APPROVED)
-        return Snapshot(granted, end.next - 1, counts)
+        own = [each.grant for each in approved] if local else []
+        brought = [replace(each, ends=min(each.ends, ends.get(each.identity, each.ends))) for each in bundled]
+        return Snapshot((*own, *(each for each in brought if each.ends > entry.OVER)), end.next - 1, counts)
+
+    def bundled(self) -> dict[str, int]:
+        """Return the ends of a bundle's exceptions that are over, or end earlier than they say, by their identity.
+
+        Raises ExceptionsError.
+        """
+        with self._errors():
+            return dict(self._db.execute("SELECT identity, ends FROM bundled").fetchall())
 
     def lines(self) -> list[bytes]:
         """Return the lines that the log must hold, in their order. Raises ExceptionsError."""
         with self._errors():
-            return [line for (line,) in self._db.execute("SELECT line FROM audit ORDER BY seq")]
+            return self._audit.lines()
+
+    @property
+    def seq(self) -> int:
+        """The number of the log's last line, -1 if there is none. Raises ExceptionsError."""
+        with self._errors():
+            return self._audit.end.next - 1
 
     # Changing.
 
     def add(self, asked: Entry, now: float) -> Entry:
-        """Keep a new request, and return it with its number. Raises ExceptionsError."""
-        with self._changing():
+        """Keep a new request, and return it with its number. Raises ExceptionsError, ConfigError."""
+        with self._changing(now):
             (count,) = self._db.execute(
                 "SELECT count(*) FROM exceptions WHERE state IN ('requested', 'approved')"
             ).fetchone()
@@ -130,144 +162,91 @@ class Store:
             )
             numbered = replace(asked, grant=replace(asked.grant, id=str(cursor.lastrowid)))
             self._put(numbered, "requested", now)
-        self._publish()
         return numbered
 
-    def change(self, number: str, event: str, change: Change, now: float, **more: object) -> Entry:
-        """Replace the exception `number` by what `change` makes of it, told as `event`. Raises ExceptionsError."""
-        with self._changing():
+    def change(self, number: str, event: str, change: Change, now: float) -> Entry:
+        """Replace the exception `number` by what `change` makes of it, told as `event`.
+
+        Raises ExceptionsError; ConfigError where a change that loosens the ban cannot be signed.
+        """
+        with self._changing(now, loosens=event == "approved"):
             former = self.entry(number)
             changed = change(former)
             if changed != former:
-                self._put(changed, event, now, **more)
-        self._publish()
+                self._put(changed, event, now)
         return changed
 
-    def settle(self, now: float, ends: Mapping[str, float]) -> int:
+    def settle(self, now: float, ends: Mapping[str, float], bundled: Sequence[Grant] = ()) -> int:
         """Write down what time has ended by `now`, and return how many that are; `ends` are earlier ends, by id.
 
-        From then on no clock brings them back. Raises ExceptionsError.
+        From then on no clock brings them back, nor a bundle those that came `bundled`. Raises ExceptionsError.
         """
-        count = 0
-        for each in self.entries():
-            number, until = each.grant.id, min(each.grant.ends, math.floor(ends.get(each.grant.id, each.grant.ends)))
-            if until <= now:
-                self.change(number, "ended", partial(entry.end, now=int(now)), now)
-            elif until < each.grant.ends:
-                self.change(number, "shortened", partial(entry.shorten, ends=until), now, why="the clock was set back")
-            else:
-                continue
-            count += 1
-        return count
+        own = [(each, entry.until(each.grant, now, ends)) for each in self.entries()]
+        own = [(each, until) for each, until in own if until < each.grant.ends]
+        known = self.bundled()
+        brought = [(each, entry.until(each, now, ends)) for each in bundled]
+        brought = [(each, until) for each, until in brought if until < known.get(each.identity, each.ends)]
+        if not own and not brought:
+            return 0
+        with self._changing(now):
+            for each, until in own:
+                former = self.entry(each.grant.id)  # somebody may have revoked it since
+                change = partial(entry.shorten, ends=until) if until else partial(entry.end, now=int(now))
+                if (changed := change(former)) != former:
+                    self._put(changed, _event(until), now)
+            for grant, until in brought:
+                self._db.execute("INSERT OR REPLACE INTO bundled VALUES (?, ?)", (grant.identity, until))
+                self._audit.note(_event(until), now, bundled=replace(grant, ends=until).said())
+        return len(own) + len(brought)
 
-    @property
-    def seq(self) -> int:
-        """The number of the last change, -1 if there was none. Raises ExceptionsError."""
-        with self._errors():
-            return self._end().next - 1
-
-    def _put(self, changed: Entry, event: str, now: float, **more: object) -> None:
+    def _put(self, changed: Entry, event: str, now: float) -> None:
         said = written(changed)
         self._db.execute(
             "UPDATE exceptions SET state = ?, ends = ?, entry = ? WHERE id = ?",
             (changed.state, changed.grant.ends, json.dumps(said), _number(changed.grant.id)),
         )
-        self._note(event, now, **more, exception=said)
+        self._audit.note(event, now, exception=said)
 
-    def _note(self, event: str, now: float, **more: object) -> None:
-        end = self._end()
-        if end == GENESIS:
-            (line,) = chain.joined(end, [checkpoint.note("start", now, version=1)], self._node, [None])
-            self._db.execute("INSERT INTO audit VALUES (?, ?)", (end.next, line))
-            end = chain.behind(line, end.next)
-        (line,) = chain.joined(end, [checkpoint.note(event, now, **more)], self._node, [None])
-        self._db.execute("INSERT INTO audit VALUES (?, ?)", (end.next, line))
-
-    def _end(self) -> End:
-        row = self._db.execute("SELECT seq, line FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
-        return chain.behind(row[1], row[0]) if row is not None else GENESIS
-
-    # The log's file.
-
-    def _logged(self) -> End:
-        """Return where the log's file ends. Raises ExceptionsError, OSError."""
-        tail = resume.tail([self._audit], self._node)
-        if resume.is_foreign(self._audit):
-            raise ExceptionsError(f"{self._audit}: does not end with a line of this log. {_HOW}")
-        return tail.end if tail is not None else GENESIS
-
-    def _check_log(self, at: End, end: End) -> End:
-        """Return `at`, the log's end. Raises ExceptionsError unless it is one of the states up to `end` of the store.
-
-        Who does not keep others from writing must look at the log first, and at the store then.
-        """
-        path = self._audit
-        row = self._db.execute("SELECT line FROM audit WHERE seq = ?", (at.next - 1,)).fetchone()
-        if at.next > end.next:
-            raise ExceptionsError(
-                f"{self._file}: is older than its log, {path}, which knows changes up to {at.next - 1} where the store"
-                f" ends with {end.next - 1}. {_HOW}"
-            )
-        if at != GENESIS and (row is None or chain.behind(row[0], at.next - 1) != at):
-            raise ExceptionsError(f"{path}: line {at.next - 1} is not what the store says that it is. {_HOW}")
-        return at
-
-    def _publish(self) -> None:
-        """Append to the log's file what it does not hold yet."""
-        with self._errors(), self._log_file() as descriptor:
-            resume.untorn(self._audit)
-            at = self._check_log(self._logged(), self._end())
-            rows = self._db.execute("SELECT line FROM audit WHERE seq >= ? ORDER BY seq", (at.next,)).fetchall()
-            text = b"".join(line for (line,) in rows)
-            size = os.fstat(descriptor).st_size
-            if os.write(descriptor, text) != len(text):
-                os.ftruncate(descriptor, size)
-                raise OSError(f"{self._audit}: no space left; the change is made, its line follows with the next one")
-            os.fsync(descriptor)
-
-    @contextlib.contextmanager
-    def _log_file(self) -> Iterator[int]:
-        descriptor = os.open(self._audit, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            _give(descriptor, self._audit.parent)
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    def _check_told(self, approved: Entry) -> None:
+        row = self._db.execute(_LAST_LINE, (approved.grant.id,)).fetchone()
+        if row is None or json.loads(row[0])["exception"] != plain(approved):
+            raise ExceptionsError(f"exception {approved.grant.id}: the store holds what no line of its log says. {HOW}")
 
     # SQLite.
 
-    def _prepare_patiently(self, *, new: bool) -> None:
+    def _prepare_patiently(self, node: str, *, new: bool) -> None:
         """Prepare the file; who makes it in the same moment locks us out without SQLite's own patience."""
         deadline = time.monotonic() + _BUSY
         while True:
             try:
-                return self._prepare(new=new)
+                return self._prepare(node, new=new)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                     raise
                 time.sleep(_AGAIN)
 
-    def _prepare(self, *, new: bool) -> None:
+    def _prepare(self, node: str, *, new: bool) -> None:
         if self._db.execute("PRAGMA journal_mode").fetchone() != ("wal",):  # setting it would wait for everybody
             self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
+        if self._version() < len(_TABLES):
             with self._writing():
-                if not self._db.execute("PRAGMA user_version").fetchone()[0]:
-                    for statement in _TABLES.split(";\n"):
-                        self._db.execute(statement)
-                    self._db.execute("INSERT INTO about VALUES (?)", (self._node.decode(),))
-                    self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        elif version != _VERSION:
-            raise ExceptionsError(f"{self._file}: is of version {version}; this blocker knows {_VERSION}. Update it.")
-        # The log goes on under the name it began with, whatever the machine is called by now.
-        self._node = self._db.execute("SELECT node FROM about").fetchone()[0].encode()
+                version = self._version()
+                for statement in ";".join(_TABLES[version:]).split(";"):
+                    self._db.execute(statement)
+                if version == 0:
+                    self._db.execute("INSERT INTO about VALUES (?)", (node,))
+                self._db.execute(f"PRAGMA user_version = {len(_TABLES)}")
+        elif (version := self._version()) > len(_TABLES):
+            known = len(_TABLES)
+            raise ExceptionsError(f"{self._file}: is of version {version}; this blocker knows {known}. Update it.")
         if new:
             self._file.chmod(_MODE)
             with self._file.open("rb") as file:
-                _give(file.fileno(), self._file.parent)
+                give(file.fileno(), self._file.parent)
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -280,13 +259,24 @@ class Store:
         self._db.execute("COMMIT")
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Make a change, unless the log does not agree with the store, or cannot be written."""
-        with self._errors(), self._writing():
-            with self._log_file():
-                resume.untorn(self._audit)
-                self._check_log(self._logged(), self._end())
-            yield
+    def _changing(self, now: float, *, loosens: bool = False) -> Iterator[None]:
+        """Make a change, unless the log does not agree with the store or cannot be written; sign it, and publish it.
+
+        One that `loosens` the ban is not made unsigned where there should be a signature.
+        """
+        with self._errors():
+            with self._writing():
+                self._audit.ready()
+                before = self._audit.end
+                yield
+                if self._audit.end != before:
+                    try:
+                        self._audit.seal(now)
+                    except ConfigError as error:
+                        if loosens:
+                            raise
+                        self.unsigned = str(error)
+            self._audit.publish()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -301,10 +291,9 @@ class Store:
             raise ExceptionsError(str(error)) from error
         except OSError as error:
             why = error.strerror or str(error)
-            raise ExceptionsError(f"{self._audit}: cannot be written: {why}. Check its folder and space.") from error
-
-
-_HOW: Final = "Run: blocker exceptions verify"
+            raise ExceptionsError(
+                f"{self._audit_file}: cannot be written: {why}. Check its folder and space."
+            ) from error
 
 
 def opened(found: Config) -> Store:
@@ -314,48 +303,32 @@ def opened(found: Config) -> Store:
         file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError([f"exceptions.file: {file.parent} cannot be made: {error.strerror}"]) from error
-    return Store(file, configuration.exceptions_audit(found), configuration.node(found))
+    path = found.evidence.key_file
+    return Store(file, configuration.exceptions_audit(found), _log_name(found), partial(_sign, path) if path else None)
 
 
-def snapshot(found: Config) -> Snapshot:
-    """Return what the store of a configuration holds; where there is none, nothing. Raises ExceptionsError."""
+def snapshot(found: Config, bundled: Sequence[Grant] = ()) -> Snapshot:
+    """Return the exceptions that this node has: those of its store, unless only signed ones count here, and `bundled`.
+
+    Raises ExceptionsError, ConfigError.
+    """
     file, audit = configuration.exceptions_file(found), configuration.exceptions_audit(found)
     if not file.exists():
         if audit.exists():
-            raise ExceptionsError(f"{file}: is gone, and its log, {audit}, is not. {_HOW}")
-        return NONE
-    with Store(file, audit, configuration.node(found)) as store:
-        return store.snapshot()
+            raise ExceptionsError(f"{file}: is gone, and its log, {audit}, is not. {HOW}")
+        return replace(NONE, granted=tuple(bundled))
+    with opened(found) as store:
+        return store.snapshot(bundled, local=found.takes_local_exceptions)
 
 
-def differences(audit: Path, lines: Sequence[bytes], entries: Sequence[Entry]) -> Iterator[str]:
-    """Yield how the log's file is not what the store holds of it, and how the store is not what the log says.
-
-    Raises ExceptionsError when the file cannot be read.
-    """
-    try:
-        there = audit.read_bytes().splitlines(keepends=True) if audit.exists() else []
-    except OSError as error:
-        raise ExceptionsError(f"{audit}: cannot be read: {error.strerror}. Run this as the blocker's user.") from error
-    for number, (kept, written_) in enumerate(zip_longest(lines, there), 1):
-        if kept != written_:
-            what = "is missing" if written_ is None else "is not in the store" if kept is None else "was altered"
-            yield f"{audit}:{number}: {what}"
-    last: dict[str, Any] = {}
-    for line in lines:
-        said = json.loads(line).get("exception")
-        if said is not None:
-            last[said["grant"]["id"]] = said
-    for each in entries:
-        if last.pop(each.grant.id, None) != json.loads(json.dumps(written(each))):
-            yield f"exception {each.grant.id}: the store holds what no line of the log says"
-    for missing in last:
-        yield f"exception {missing}: the log knows it, and the store does not"
-
-
-def written(each: Entry) -> dict[str, Any]:
-    """Return an exception as plain data."""
+def written(each: Entry) -> dict[str, object]:
+    """Return an exception as data."""
     return asdict(each)
+
+
+def plain(each: Entry) -> object:
+    """Return an exception as it reads back from JSON."""
+    return json.loads(json.dumps(written(each)))
 
 
 def read(text: str) -> Entry:
@@ -365,17 +338,25 @@ def read(text: str) -> Entry:
         people = {name: Person(**said.pop(name)) for name in ("requested_by", "approved_by", "closed_by")}
         return Entry(**{**said, "grant": Grant.of(said["grant"]), "state": State(said["state"]), **people})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ExceptionsError(f"an exception in the store cannot be read: {error}. {_HOW}") from error
+        raise ExceptionsError(f"an exception in the store cannot be read: {error}. {HOW}") from error
+
+
+def _event(until: int) -> str:
+    return "shortened" if until else "ended"
+
+
+def _log_name(found: Config) -> str:
+    """Return what the log calls itself: no line or checkpoint of it passes for one of the attempt log's chain."""
+    return f"{configuration.node(found)[:53]}.exceptions"
+
+
+def _sign(key_file: Path, statement: str, comment: str) -> str:
+    from blocker.evidence import keys  # cryptography takes its time to load
+
+    return keys.signer(key_file)(statement, comment)
 
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise ExceptionsError(f"{text!r} is not the number of an exception. `blocker exceptions list` shows them.")
     return int(text)
-
-
-def _give(descriptor: int, folder: Path) -> None:
-    """Give a file that root has made to the folder's owner, who must be able to go on with it."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)

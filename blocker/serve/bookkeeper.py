@@ -17,8 +17,9 @@ from typing import Any, Final
 from blocker import config as configuration
 from blocker.config import Config
 from blocker.errors import BlockerError
-from blocker.exceptions import store
-from blocker.serve.excepted import Standing
+from blocker.exceptions import entry, store
+from blocker.serve import excepted
+from blocker.serve.excepted import Approved, Standing
 from blocker.sinks import oplog
 
 _STEP: Final = 1.0  # seconds between looks at the log
@@ -41,6 +42,7 @@ class Bookkeeper:
         self._news = threading.Event()
         self._standing: Standing | None = None
         self._seq = -1  # of the changes that are in force
+        self._approved: Approved | None = None
         self._seen: tuple[int, int, int] | None = None  # how the log's file looked
         self._said = ("", 0.0)  # the last complaint, and monotonic seconds until which it is not said again
 
@@ -69,13 +71,19 @@ class Bookkeeper:
 
     def look(self) -> None:
         """Write down what has ended, and have the exceptions read anew if they are not those in force."""
-        standing, config = self._standing, self._configured()
-        if standing is None or config is None or not configuration.exceptions_file(config).exists():
+        standing, config, now = self._standing, self._configured(), self._clock()
+        if standing is None or config is None:
             return
         try:
+            self._approved = excepted.approved(standing, self._approved)
+            bundled = [each for each in self._approved.grants if each.is_bundled]
+            is_due = any(entry.until(each, now, standing.ends) < each.ends for each in bundled)
+            if not is_due and not configuration.exceptions_file(config).exists():
+                return
             with store.opened(config) as kept:
-                ended = kept.settle(self._clock(), standing.ends)
+                ended = kept.settle(now, standing.ends, bundled)
                 newer = kept.seq != self._seq
+                unsigned = kept.unsigned
         except BlockerError as error:
             self.trouble = str(error)
             self._complain("exceptions cannot be kept; those in force end all the same", str(error))
@@ -83,6 +91,8 @@ class Bookkeeper:
         self.trouble = ""
         if ended:
             self._log.info("exceptions have ended", count=ended)
+        if unsigned:
+            self._complain("a change of exceptions could not be signed", unsigned)
         if newer:
             reply = self._amend()
             if not reply.get("ok"):

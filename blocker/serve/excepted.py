@@ -67,20 +67,19 @@ def prepare(
 ) -> dict[str, object]:
     """Write the approved exceptions into a file, and return what the supervisor must know of them.
 
-    Those that the installed bundle brings, `bundled`, are in force beside our own.
-
-    Raises ExceptionsError when they cannot be read; for the `first` generation there are none then, which is stricter.
+    Those that the installed bundle brings, `bundled`, are in force beside our own, unless our store knows them to be
+    over. Raises ExceptionsError when it cannot be read; for the `first` generation there are none then, not even of
+    the bundle's: it would be unknown which of them have ended.
     """
     from blocker.exceptions import store  # SQLite: in this short-lived process, never in the workers
 
     try:
-        found = store.snapshot(config)
+        found = store.snapshot(config, bundled)
     except ExceptionsError as error:
         if not first:
             raise
         oplog.get("exceptions").error("exceptions cannot be read; none is in force", why=str(error))
         found = Snapshot()
-    found = replace(found, granted=(*found.granted, *bundled))
     target = folder / f"exceptions-{number}.json"
     statefile.write(target, json.dumps(found.said()).encode())
     statefile.tidy(folder, "exceptions-*.json", {target})

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from blocker.bundle import current
 from blocker.cli import blocker
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "deploy/examples").glob("*.yaml"))
@@ -63,3 +64,19 @@ def test_problems_of_all_kinds_at_once(check, tmp_path):
 def test_a_file_that_is_not_there():
     result = CliRunner().invoke(blocker, ["check", "/nowhere.yaml"])
     assert (result.exit_code, result.stderr.startswith("/nowhere.yaml: cannot be read")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "do not count, only those of signed bundles"),
+        ("\nexceptions: {local: true}", "count beside those of signed bundles"),
+    ],
+)
+def test_whose_exceptions_count_is_said(check, monkeypatch, more, said):
+    monkeypatch.setattr(current, "in_force", lambda found: current.InForce(found.lists))
+    _, stdout, _ = check(
+        "upstream: {servers: [192.0.2.1]}\n"
+        "bundles: {keys: [RWSFayVJGxRMvk/Au6/q2kcyJU3WBL3UVPvVuTrmzKVNrtZbalWqXLVg]}" + more
+    )
+    assert said in stdout

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 
 import pytest
@@ -10,6 +11,8 @@ from click.testing import CliRunner
 
 from blocker import config
 from blocker.cli import blocker
+from blocker.exceptions.audit import copies_of
+from tests.evidence.records import new_key
 
 GROUPS = [{"name": "press", "clients": ["192.0.2.0/24"]}]
 ASKED = ("--name", "help.tiktok.com", "--for", "3d", "--reason", "a visit")
@@ -25,6 +28,12 @@ class Rig:
     def configure(self, **settings):
         said = {"process": {"state_dir": "state"}, "groups": GROUPS, "exceptions": settings}
         self.path.write_text(yaml.safe_dump(said))
+
+    def bundles(self, **settings):
+        self.add(bundles=settings)
+
+    def add(self, **sections):
+        self.path.write_text(yaml.safe_dump(yaml.safe_load(self.path.read_text()) | sections))
 
     def run(self, *arguments, who="ines"):
         acting = ("--as", who) if who and arguments[0] in ("add", "approve", "revoke") else ()
@@ -62,7 +71,52 @@ def test_a_request_is_shown_and_waits(rig):
     assert "by ines (root)" in revoked.output
     assert rig.run("list").output == "there are none\n"
     assert "revoked" in rig.run("list", "--all").output
-    assert json.loads(rig.run("verify", "--json").output) == {"whole": True, "lines": 4, "problems": []}
+    said = json.loads(rig.run("verify", "--json").output)
+    assert (said["whole"], said["lines"], said["problems"]) == (True, 4, [])
+
+
+def test_where_policy_comes_signed_nobody_on_the_node_makes_exceptions(rig):
+    """Nobody who can read the node's disk but not the publisher's key lifts a ban there, unless it was meant so."""
+    public = "RWSFayVJGxRMvk/Au6/q2kcyJU3WBL3UVPvVuTrmzKVNrtZbalWqXLVg"
+    rig.configure()
+    rig.run("add", *ASKED)
+    rig.bundles(keys=[public])
+    for command in (("add", *ASKED), ("approve", "1")):
+        refused = rig.run(*command, who="omar")
+        assert (refused.exit_code, "exceptions.local: true" in refused.output) == (2, True)
+    assert rig.run("revoke", "1").exit_code == 0
+    rig.bundles(keys=[public], allow_local=True)
+    assert rig.run("add", *ASKED).exit_code == 0
+    rig.configure(local=True)
+    rig.bundles(keys=[public])
+    assert rig.run("approve", "2", who="omar").exit_code == 0
+    rig.configure(local=False)
+    assert rig.run("add", *ASKED).exit_code == 2
+
+
+def test_a_signed_log_is_verified_with_its_key(rig, tmp_path):
+    key = new_key(tmp_path / "evidence")
+    rig.configure()
+    rig.add(evidence={"node": "dns1", "key_file": str(key.with_suffix(".key"))})
+    rig.run("add", *ASKED)
+    rig.run("approve", "1", who="omar")
+    found = rig.run("verify", "--key", str(key))
+    assert (found.exit_code, found.output.splitlines()[-1]) == (0, "whole, and the store agrees")
+    assert "dns1.exceptions: lines 0 to 4: 2 signed checkpoints" in found.output
+    other = rig.run("verify", "--key", str(new_key(tmp_path / "other")))
+    assert other.exit_code == 1
+    assert "which was not given" in other.output
+    away = tmp_path / "away"
+    away.write_bytes(copies_of(rig.log).read_bytes())
+    shutil.rmtree(rig.log.parent)
+    rig.run("add", *ASKED, who="mallory")
+    rig.run("approve", "1", who="omar")
+    assert rig.run("verify", "--key", str(key)).exit_code == 0  # its own copies were written anew too
+    anew = rig.run("verify", "--key", str(key), "--checkpoints", str(away))
+    assert (anew.exit_code, "not the line that a checkpoint covered" in anew.output) == (1, True)
+    rig.log.unlink()
+    gone = rig.run("verify", "--key", str(key), "--checkpoints", str(away))
+    assert (gone.exit_code, "is not there" in gone.output) == (1, True)
 
 
 def test_a_later_start_is_shown(rig):

@@ -13,6 +13,7 @@ from blocker.config import Config
 from blocker.errors import ExceptionsError
 from blocker.evidence.verify import Verifier
 from blocker.exceptions import entry, store
+from blocker.exceptions.differences import differences
 from blocker.exceptions.entry import Grant, Person, State
 from blocker.exceptions.snapshot import NONE
 from blocker.exceptions.store import Store
@@ -71,7 +72,7 @@ def test_what_is_kept_and_told(found):
     assert findings(found) == []
     line = json.loads(log(found).read_text().splitlines()[4])
     assert (line["exception"]["approved_by"], line["exception"]["grant"]["ends"], line["node"]) == (
-        {"account": "omar", "name": ""}, NOW + 3 * DAY, "dns1",
+        {"account": "omar", "name": ""}, NOW + 3 * DAY, "dns1.exceptions",
     )  # fmt: skip
 
 
@@ -258,5 +259,79 @@ def test_many_at_once_wait_for_each_other(found):
     assert failed == []
     with store.opened(found) as kept:
         assert [each.grant.id for each in kept.entries()] == [str(number) for number in range(1, 21)]
-        assert list(store.differences(log(found), kept.lines(), kept.entries(every=True))) == []
+        assert list(differences(log(found), kept)) == []
     assert findings(found) == []
+
+
+BROUGHT = Grant("bundle:7", "T-1", "suffix", "a.example", "", "", "", NOW - DAY, NOW + DAY, "omar")
+
+
+def settle(found, now, *brought, ends=()):
+    with store.opened(found) as kept:
+        return kept.settle(now, dict(ends), brought)
+
+
+def test_what_a_bundle_brought_and_has_ended_stays_ended(found):
+    """Whatever the clock says after a restart, and in whatever bundle it comes again."""
+    assert store.snapshot(found, [BROUGHT]).granted == (BROUGHT,)
+    assert settle(found, NOW + DAY - 1, BROUGHT) == 0
+    assert settle(found, NOW + DAY, BROUGHT) == 1
+    assert settle(found, NOW + DAY, BROUGHT) == 0
+    assert store.snapshot(found, [BROUGHT]).granted == ()
+    longer, renewed = replace(BROUGHT, ends=NOW + 9 * DAY), replace(BROUGHT, id="bundle:8")
+    another = replace(BROUGHT, value="b.example")  # a publisher who has begun to count anew
+    assert store.snapshot(found, [longer, renewed, another]).granted == (renewed, another)
+    line = json.loads(log(found).read_text().splitlines()[-1])
+    assert (line["event"], line["bundled"]["id"]) == ("ended", "bundle:7")
+    assert findings(found) == []
+
+
+def test_what_a_bundle_brought_never_lasts_longer_after_a_clock_was_set_back(found):
+    assert settle(found, NOW, BROUGHT, ends={"bundle:7": NOW + 50.5}) == 1
+    assert store.snapshot(found, [BROUGHT]).granted == (replace(BROUGHT, ends=NOW + 50),)
+    assert settle(found, NOW, replace(BROUGHT, ends=NOW + 50)) == 0
+    assert [event for event in events(found) if event != "checkpoint"] == ["start", "shortened"]
+    with store.opened(found) as kept:
+        assert list(differences(log(found), kept)) == []
+        kept._db.execute("DELETE FROM bundled")
+        assert list(differences(log(found), kept)) == [
+            "exception bundle:7: the log and the store say different ends of it"
+        ]
+
+
+def test_ten_thousand_that_end_at_once_are_one_change(found, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    assert settle(found, NOW + DAY, *(replace(BROUGHT, id=f"bundle:{number}") for number in range(10_000))) == 10_000
+    assert len(synced) == 1
+    assert findings(found) == []
+
+
+def test_an_approved_exception_that_no_line_tells_is_not_believed(found):
+    """Who opens the store with a tool of SQLite approves nothing."""
+    with store.opened(found) as kept:
+        add(kept)
+        forged = store.written(replace(kept.entry("1"), state=State.APPROVED))
+        kept._db.execute("UPDATE exceptions SET state = 'approved', entry = ?", (json.dumps(forged),))
+    with pytest.raises(ExceptionsError, match="exception 1: the store holds what no line"):
+        store.snapshot(found)
+
+
+def test_where_only_signed_ones_count_the_stores_own_do_not(found):
+    with store.opened(found) as kept:
+        add(kept)
+        approve(kept, "1")
+    strict = found.model_copy(update={"exceptions": found.exceptions.model_copy(update={"local": False})})
+    assert [each.id for each in store.snapshot(found, [BROUGHT]).granted] == ["1", "bundle:7"]
+    assert [each.id for each in store.snapshot(strict, [BROUGHT]).granted] == ["bundle:7"]
+
+
+def test_a_store_of_the_version_before_is_taken_over(found):
+    with store.opened(found) as kept:
+        add(kept)
+        approve(kept, "1")
+        kept._db.execute("DROP TABLE bundled")
+        kept._db.execute("DROP INDEX by_exception")
+        kept._db.execute("PRAGMA user_version = 1")
+    assert len(store.snapshot(found, [BROUGHT]).granted) == 2
+    assert settle(found, NOW + DAY, BROUGHT) == 1

@@ -10,6 +10,7 @@ from blocker import config
 from blocker.config import Config
 from blocker.exceptions import entry, store
 from blocker.exceptions.entry import Grant, Person, State
+from blocker.exceptions.snapshot import Snapshot
 from blocker.serve.bookkeeper import Bookkeeper
 
 NOW = 1_795_608_000
@@ -30,6 +31,7 @@ class Rig:
         self.path.write_text(json.dumps({"config": self.config.model_dump(mode="json")}))
         self.now = float(NOW)
         self.asked = 0
+        self.brought = ""
         self.reply = {"ok": True}
         self.keeper = Bookkeeper(self._amend, lambda: self.now)
 
@@ -46,9 +48,14 @@ class Rig:
             return number
 
     def hear(self, seq, ends=None):
-        standing = {"generation": str(self.path), "exceptions": "", "moment": self.now, "ends": ends or {}}
+        standing = {"generation": str(self.path), "exceptions": self.brought, "moment": self.now, "ends": ends or {}}
         self.keeper.adopt({"standing": standing, "exceptions": {"seq": seq}})
         self.keeper.look()
+
+    def bring(self, *granted):
+        target = self.path.parent / "exceptions-1.json"
+        target.write_text(json.dumps(Snapshot(granted).said()))
+        self.brought = str(target)
 
     def states(self):
         with store.opened(self.config) as kept:
@@ -100,6 +107,22 @@ def test_no_clock_brings_back_what_has_ended(rig):
     rig.hear(3)
     assert rig.states()[0][0] == "ended"
     assert store.snapshot(rig.config).granted == ()
+
+
+@pytest.mark.parametrize("store_before", [False, True])
+def test_no_clock_brings_back_what_a_bundle_brought_and_has_ended(rig, store_before):
+    """The store is made if nobody on this node has ever asked for an exception."""
+    if store_before:
+        rig.add(ends=NOW + 10_000)
+    brought = Grant("bundle:7", "", "suffix", "x.example", "", "", "", NOW - 50, NOW + 100, "omar")
+    rig.bring(brought)
+    rig.hear(2 if store_before else -1)
+    assert rig.asked == 0
+    rig.now += 100
+    rig.hear(2 if store_before else -1)
+    assert rig.asked == 1
+    assert rig.events()[-1] == "ended"
+    assert brought not in store.snapshot(rig.config, [brought]).granted
 
 
 def test_a_request_lapses(rig):

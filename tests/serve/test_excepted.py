@@ -107,6 +107,18 @@ def test_what_cannot_be_read_refuses_a_reload_but_no_start(overrides, found, tmp
     assert verdict(Standing(first["path"], first["exceptions"]["path"], NOW, {})).action is Action.SINKHOLE
 
 
+def test_without_its_store_a_start_does_not_know_which_of_a_bundle_have_ended(found, tmp_path):
+    brought = Grant("bundle:7", "", "suffix", "banned.example", "", "", "", NOW - 50, NOW + 100, "omar")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    assert list(excepted.prepare(found, folder, 1, [brought])["granted"]) == ["bundle:7"]
+    (folder / "exceptions.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(ExceptionsError, match="cannot be used"):
+        excepted.prepare(found, folder, 2, [brought])
+    with capture_logs():
+        assert excepted.prepare(found, folder, 3, [brought], first=True)["granted"] == {}
+
+
 def test_a_damaged_file_is_refused_by_who_opens_it(overrides):
     said = generation.prepare(None, overrides, 1)
     with pytest.raises(ArtifactError, match="not a file of exceptions"):
