@@ -8,6 +8,7 @@ import errno
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -66,6 +67,8 @@ class Learner:
         self._learning = Learning(self._bounds.probation, self._bounds.keep, self._bounds.recent)
         self._questions = Questions(self._bounds.rate, self._bounds.names)
         self._inbox: queue.SimpleQueue[_Heard | _Adoption | None] = queue.SimpleQueue()
+        # What workers say before we know what is in force waits for that: at a restart they are faster. None: we know.
+        self._early: deque[Message] | None = deque(maxlen=_WAITING)
         self._restored: set[str] = set()  # apps whose sets were read
         self._listed: frozenset[Name] = frozenset()  # names that are asked for whether or not anybody has asked us
         self._tell_at = self._say_at = 0.0
@@ -141,21 +144,27 @@ class Learner:
         self._known, self._bounds = known, bounds
         learning, questions = self._learning, self._questions
         learning.probation, learning.keep, learning.recent = bounds.probation, bounds.keep, bounds.recent
-        questions.rate = bounds.rate
+        questions.rate, questions.most = bounds.rate, bounds.names
+        early, self._early = self._early or (), None
+        before = set(self._refused())
+        learning.forget(() if known is None else known.apps)
+        self._let_go(before - set(self._refused()))
         if known is None:
+            questions.keep(())
+            self._restored.clear()  # the sets went with the rules
+            self.tell(now)
             return
-        learning.forget(known.apps)
-        questions.most = bounds.names
         questions.keep(name for name in questions.names() if known.wants(name))
         listed = list(known.names())
         self._listed = frozenset(listed)
         for name in listed:
             questions.add(name, now)
-        for app in known.apps:
-            if app not in self._restored:
-                self._restored.add(app)
-                self._restore(app, now)
+        for app in known.apps - self._restored:
+            self._restore(app, now)
+        self._restored |= known.apps
         self._apply(learning.again(now))
+        for message in early:
+            self._apply(list(self._heard(message, known, now)))
 
     def _restore(self, app: str, now: float) -> None:
         """Take over what a former process of ours had learned."""
@@ -168,7 +177,9 @@ class Learner:
                 self._learning.restore(app, key, left / 1000, now)
 
     def _take(self, message: Message, reply: Reply, now: float) -> None:
-        if self._known is not None:
+        if self._early is not None:
+            self._early.append(message)
+        elif self._known is not None:
             self._apply(list(self._heard(message, self._known, now)))
         if isinstance(message, Met) and message.number:  # whatever came of it: answers wait
             reply(talk.done(message.number, Status.OPEN))
@@ -220,7 +231,10 @@ class Learner:
                 if error.number != errno.ENOENT:  # it comes with the next rules, and everything is said again
                     self._say(f"cannot refuse what was learned: {error}")
         gone = {each.address for each in verdicts if not each.seconds}
-        for message in talk.refused(gone - set(self._refused()) if gone else (), refused=False):
+        self._let_go(gone - set(self._refused()) if gone else gone)
+
+    def _let_go(self, addresses: set[bytes]) -> None:
+        for message in talk.refused(addresses, refused=False):
             self._announce(message)
 
     def _say(self, what: str, error: Exception | None = None) -> None:

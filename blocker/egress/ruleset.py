@@ -99,7 +99,7 @@ class _Draft:
         return Ruleset(
             dict(sorted(self.chains.items())),
             dict(sorted(self.static.items())),
-            dict(sorted(_kept(self.facts))),
+            dict(sorted(_kept(self.facts, self.egress))),
             {sets.sized(sets.NOTED, version): _noted(self.egress, version) for version in sets.VERSIONS},
             tuple(sorted(self.counters)),
             tuple(self.rules),
@@ -333,10 +333,10 @@ class _Draft:
         self.rules.append((chain, rule))
 
 
-def _kept(facts: Facts) -> Iterator[tuple[str, str]]:
+def _kept(facts: Facts, egress: Egress) -> Iterator[tuple[str, str]]:
     """Yield the sets whose elements outlive a reload."""
     for version in sets.VERSIONS:
-        for app in facts.apps:
+        for app in facts.apps if egress.learned else ():
             kind = sets.ADDRESS[version]
             yield sets.learned(app, version), f"type {kind}; flags timeout; size {sets.LEARNED_SIZE};"
         yield sets.sized(sets.GATE, version), f"type {sets.PAIR[version]}; flags timeout; size {sets.GATE_SIZE};"

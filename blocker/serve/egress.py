@@ -107,7 +107,8 @@ class Egress:
                 needed = [each.name for each in gather.required(lists).needed.values()]
                 known = Known(config, generation.index, generation.servers, needed, gather.shared_parents(lists))
             except BlockerError as error:
-                oplog.get("egress").error("nothing is learned until the next reload", why=str(error))
+                oplog.get("egress").error("addresses are learned by the former lists", why=str(error))
+                return
         self._learner.adopt(known, config.egress.learning)
 
     def _beat(self) -> None:

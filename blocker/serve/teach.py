@@ -1,8 +1,8 @@
 """A worker's side of learning: says what allowed and banned names it meets, and looks banned ones up when asked.
 
-Only what upstreams said anew is told, not each query. What the line does not take is dropped, and comes again with the
-next answer. An answer waits for it only if it names an address that is refused: until that is let go, for a moment at
-the most.
+Only what upstreams said anew is told, not each query. What the line does not take for now is kept, as far as there is
+room for it; what is dropped comes again with the next answer from upstream. An answer waits for it only if it names an
+address that is refused: until that is let go, for a moment at the most.
 """
 
 import asyncio
@@ -69,11 +69,12 @@ class Teacher:
         if response is None or self._refused.isdisjoint(response.addresses) or len(self._waiting) >= _MOST:
             self._note(exchange)
             return True
-        exchange.fresh = None  # it is told now, and once
         assert exchange.query is not None
         number = next(self._numbers) & 0xFFFFFFFF or next(self._numbers)
         if not self._channel.send(talk.met([_told(exchange, exchange.query.qname, response)], number)):
+            self._note(exchange)  # and again when the line takes it
             return True
+        exchange.fresh = None  # it is told now, and once
         self._waiting[number] = exchange
         self._loop.call_later(_WAIT, self._release, number)
         return False
@@ -88,8 +89,7 @@ class Teacher:
             self._banned.add(query.qname)
         else:
             return
-        if self._timer is None:
-            self._timer = self._loop.call_later(_GATHER, self._tell)
+        self.ready()
 
     def close(self) -> None:
         """Say no more."""
@@ -103,9 +103,12 @@ class Teacher:
         self._refused.clear()
         self._release_all()
         self._channel.send(talk.met(()))
+        self.ready()
 
     def ready(self) -> None:
-        """Nothing waits here."""
+        """Say what the line did not take."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(_GATHER, self._tell)
 
     def heard(self, message: Message) -> None:
         """Look up what is asked for, and take note of what is refused."""
@@ -143,18 +146,18 @@ class Teacher:
 
     def _tell(self) -> None:
         self._timer = None
-        met, self._met = self._met, {}
-        banned, self._banned = self._banned, set()
         message: list[Answer] = []
         room = talk.MAX_MESSAGE
-        for answer in met.values():
+        for answer in self._met.values():
             if (room := room - talk.answer_size(answer)) < 0:
                 break
             message.append(answer)
-        if message:
-            self._channel.send(talk.met(message))
-        if banned:
-            self._channel.send(talk.banned(banned))
+        if message and not self._channel.send(talk.met(message)):
+            return  # an address that is refused would stay so: again when the line takes it
+        self._met.clear()
+        if self._banned:
+            self._channel.send(talk.banned(self._banned))
+            self._banned.clear()
 
     def _look(self, query: Query, until: float) -> None:
         """Answer if upstream has, or at last."""

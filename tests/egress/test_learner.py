@@ -187,6 +187,36 @@ def test_what_a_former_process_had_learned_can_be_let_go(tmp_path):
     assert rig.refused == set()
 
 
+def test_what_is_said_before_we_know_what_is_in_force_counts(tmp_path):
+    """After a restart workers are faster than the rules: their answers to devices have left already."""
+    rig = Rig(tmp_path, Fake({("learned_tiktok_4", ONE): 60_000, ("learned_tiktok_4", TWO): 60_000}), known=False)
+    rig.step(Met([]), Met([Answer(ALLOWED, 60, [ONE])], 7))
+    assert rig.heard() == [Done(7, Status.OPEN)]
+    rig.learner.adopt(Lists(), Bounds(probation=0))
+    rig.step()
+    assert rig.refused == {("learned_tiktok_4", TWO)}
+    assert rig.heard()[-1] == Refused([ONE], refused=False)
+
+
+def test_learning_is_switched_off_and_on(rig):
+    rig.step(found(BANNED, ONE))
+    assert rig.told().refused == {"tiktok": 1}
+    rig.learner.adopt(None, Bounds())
+    rig.step()
+    assert rig.heard() == [Refused([ONE], refused=False)]
+    assert learned.read(rig.folder).addresses == ()  # without another look
+    rig.kernel.held.clear()  # the set goes with the rules
+    rig.step(Met([Answer(ALLOWED, 60, [TWO])]))
+    rig.look(10_000.0)
+    rig.learner.adopt(Lists(), Bounds(probation=0, rate=100))
+    rig.step()
+    assert (rig.refused, rig.heard()) == (set(), [])
+    rig.look(1.0)
+    assert {question.name for question in rig.asked} == {NEEDED, BANNED}
+    rig.step(found(BANNED, ONE))
+    assert rig.refused == {("learned_tiktok_4", ONE)}
+
+
 def test_sets_that_were_made_anew_are_filled_again(rig):
     rig.step(found(BANNED, ONE))
     rig.kernel.held.clear()

@@ -188,6 +188,21 @@ def test_when_the_egress_process_dies_nothing_is_known_to_be_refused(played):
     played(script)
 
 
+def test_what_the_line_did_not_take_is_told_to_the_next_process(played):
+    """An address that is refused would stay so for devices that were told it meanwhile."""
+
+    async def script(rig):
+        rig.teacher._channel._hang_up()
+        rig.ask()
+        await rig.until(lambda: rig.teacher._timer is None)  # it was tried
+        rig.teacher._channel._connect()
+        rig.accept()
+        assert await rig.asked() == Met([])
+        assert [each.name for each in (await rig.asked()).answers] == [NAME]
+
+    played(script)
+
+
 def test_very_much_is_told_in_part(played):
     async def script(rig):
         many = "\n".join(f"{{0}} 300 A 192.0.2.{number}" for number in range(64))
