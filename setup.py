@@ -10,7 +10,7 @@ import sys
 from setuptools import Extension, setup
 
 COMPILED = (
-    "names", "errors", "policy", "structured", "answer", "cache", "events", "fast", "line",
+    "names", "errors", "addresses", "policy", "structured", "answer", "cache", "events", "fast", "exchange", "line",
     "clients", "lists/row", "lists/pattern", "lists/index", "sinks/region",
     "wire/constants", "wire/query", "wire/response", "wire/ech",
     "upstream/exchange", "upstream/pool", "upstream/entropy", "upstream/ports", "upstream/resolver",

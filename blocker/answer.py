@@ -92,7 +92,8 @@ def addresses(query: Query, verdict: Verdict, wording: Wording) -> Sequence[byte
 def blocked(query: Query, verdict: Verdict, wording: Wording, limit: int) -> bytes:
     """Return the answer to a query that was blocked; the verdict's action is not PASSTHRU or DROP.
 
-    Negative answers carry an SOA, so that they are kept for `wording.ttl` seconds (RFC 2308 §5).
+    Negative answers carry an SOA, so that they are kept for `wording.ttl` seconds (RFC 2308 §5). TCP_ONLY is an
+    answer over UDP: empty and cut short, so that the client asks over TCP.
     """
     action = verdict.action
     rule = verdict.rule
@@ -104,6 +105,9 @@ def blocked(query: Query, verdict: Verdict, wording: Wording, limit: int) -> byt
         options = _structured_error(query, verdict, wording, limit)
     elif rule is not None and not rule.quiet:
         options = extended_error(wording.ede, _why(rule, wording.contact))
+    if action is Action.TCP_ONLY:
+        options = b"" if rule is None else extended_error(Ede.OTHER, f"{rule.title or rule.app}: ask over TCP")
+        return _assemble(query, RA | TC, (0, 0, 0), b"", options, limit, wording)
     if action is Action.REFUSED:
         return _assemble(query, RA | Rcode.REFUSED, (0, 0, 0), b"", options, limit, wording)
     if given := addresses(query, verdict, wording):

@@ -7,28 +7,43 @@ exceptions, is settled here, once for each moment at which it does; nothing that
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Final, Protocol
 
 from blocker import names, schedule
 from blocker.config import SELFTEST, UNLISTED, Config, Group
 from blocker.config import Treatment as Answering
 from blocker.exceptions.entry import Grant
-from blocker.policy import SPECIAL, Gate, Policy, Treatment, Waiver
+from blocker.policy import SPECIAL, Gate, Policy, Rule, Treatment, Waiver
 from blocker.rollout.stages import Stages
 
 CANARY = "canary"  # the list of names that ask devices not to go around the resolver
+_REMEMBERED: Final = 4096  # policies of clients that lists speak of; full: forgotten all at once
+
+
+class Lists(Protocol):
+    """What is loaded: the ids of apps, and what entries say of clients themselves."""
+
+    @property
+    def apps(self) -> Mapping[str, object]: ...
+    @property
+    def judges_clients(self) -> bool: ...
+    def find_client(self, address: bytes) -> tuple[Rule, ...]:
+        """Return the rules about the client at `address` (4 or 16 octets), the longest prefix first."""
 
 
 class Clients:
     """The policies of one configuration at one moment, found by address; immutable."""
 
-    def __init__(
-        self, config: Config, apps: Mapping[str, object], moment: float, granted: Sequence[Grant] = ()
-    ) -> None:
-        """Take the groups of `config` as they are at `moment`, unix time; `apps` are the ids of all lists loaded.
+    def __init__(self, config: Config, lists: Lists, moment: float, granted: Sequence[Grant] = ()) -> None:
+        """Take the groups of `config` as they are at `moment`, unix time, and what `lists` are loaded.
 
         Of `granted` exceptions those count that hold then. `turns` is when any of this changes by itself; `members` are
         the networks with a policy of their own, of which the longest prefix wins.
         """
+        apps = lists.apps
+        self._lists = lists
+        self._judged = lists.judges_clients
+        self._made: dict[tuple[int, tuple[str, ...]], Policy] = {}  # by the policy that it was made of, and the rules
         self._stages = Stages(config.rollout)
         holding = [(each, each.waiver()) for each in granted if each.holds(moment)]
         everybodys = [pair for pair in holding if pair[0].network is None]
@@ -70,8 +85,23 @@ class Clients:
         return self._stages.bucket(_plain(address))
 
     def _reached(self, policy: Policy, address: bytes) -> Policy:
-        """Return `policy` as rollouts have reached the client at `address`."""
-        return self._stages.of_client(policy, address) if self._stages.by_client else policy
+        """Return `policy` as rollouts have reached the client at `address`, with what lists say of it."""
+        reached = self._stages.of_client(policy, address) if self._stages.by_client else policy
+        return self._listed(reached, address) if self._judged else reached
+
+    def _listed(self, policy: Policy, address: bytes) -> Policy:
+        """Return `policy` with the rules about the client at `address`; one for all clients with the same rules."""
+        rules = tuple(rule for rule in self._lists.find_client(address) if rule.app in policy.apps)
+        if not rules:
+            return policy
+        sources = tuple(rule.source for rule in rules)
+        made = self._made.get((id(policy), sources))
+        if made is None:
+            if len(self._made) >= _REMEMBERED:
+                self._made.clear()
+            variant = " ".join((policy.variant, *sources)).strip()
+            made = self._made[id(policy), sources] = replace(policy, client_rules=rules, variant=variant)
+        return made
 
 
 def _plain(address: bytes) -> bytes:

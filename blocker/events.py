@@ -63,11 +63,13 @@ class Outcome:
 def entry_id(rule: Rule) -> str:
     """Return what an entry is known by wherever it stands: its app, and 64 bits of hash over what it means.
 
-    The same entry on another line, in another file or spelling has the same id; another scope, another answer, or
+    The same entry on another line, in another file or spelling has the same id; another scope, trigger or answer, or
     an exception in place of a block has not.
     """
     value = rule.value if rule.value.isascii() else names.to_text(names.from_text(rule.value))
-    meaning = (rule.app, rule.scope, value.lower().rstrip("."), "allow" if rule.allow else "block", rule.answer or "")
+    meaning = [rule.app, rule.scope, value.lower().rstrip("."), "allow" if rule.allow else "block", rule.answer or ""]
+    if rule.trigger is not None:
+        meaning.append(rule.trigger)
     return f"{rule.app}-{blake2b(chr(0).join(meaning).encode(), digest_size=8).hexdigest()}"
 
 

@@ -17,13 +17,13 @@ Knows no sockets, clocks or logs: time is an argument, outcomes go to a Recorder
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal
 
 from blocker import answer, events
 from blocker.answer import Wording
 from blocker.cache import NOTHING_SAID, Cache, Entry, lifetime
 from blocker.errors import WireError
 from blocker.events import Basis, Ending, Recorder
+from blocker.exchange import UDP, Exchange, Transport
 from blocker.fast import FOREVER, MAX_EXTRA, Fast, Given
 from blocker.policy import PASSTHRU, UNGATED, Action, Index, Policy, Verdict, decide, inspect, weightier
 from blocker.wire.constants import (
@@ -33,10 +33,8 @@ from blocker.wire.constants import (
     CLASS_IN,
     HEADER_SIZE,
     IXFR,
-    MAX_TCP,
     META_TYPES,
     OPT,
-    OUR_UDP_SIZE,
     RD,
     SERVFAIL,
     TC,
@@ -49,40 +47,6 @@ from blocker.wire.query import Query, parse_query
 from blocker.wire.response import Response
 
 Ended = tuple[events.Outcome, int, bytes]  # the outcome, its journal flags, the tail of its journal record
-
-
-# How a query came. Plain strings: an Enum's value and hash run Python code for every query.
-Transport = Literal["udp", "tcp"]
-UDP: Final = "udp"
-TCP: Final = "tcp"
-
-
-class Exchange:  # written out: the generated __init__ would stay uncompiled
-    """One query and its answer. `answer` None and not `wanted`: silence is the answer."""
-
-    __slots__ = (
-        "answer", "client", "decided_by", "fresh", "given", "noted", "peer", "policy", "query", "refresh", "stale",
-        "started", "told", "transport", "ttl", "wanted",
-    )  # fmt: skip
-
-    def __init__(self, policy: Policy, client: bytes, transport: Transport, started: float, peer: Any = None) -> None:  # noqa: ANN401 (not ours to look at)
-        self.policy = policy
-        self.client = client  # address, 4 or 16 octets
-        self.transport = transport
-        self.started = started  # monotonic seconds
-        self.peer: Any = peer  # where the answer goes; the line does not look
-        self.query: Query | None = None
-        self.answer: bytes | None = None
-        self.wanted: bool = False  # upstream must be asked
-        self.refresh: bool = False  # answered, but upstream should be asked anew in the background
-        self.noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name, or why it is blocked
-        self.decided_by: int = 0  # how often lists and policies had been replaced when decide() was asked
-        self.stale: Entry | None = None  # to be given if the upstreams fail
-        self.fresh: Response | None = None  # what is told, if it names hosts and nobody has inspected it before
-        # Behind the gate: the addresses in the answer, which must not leave before the kernel lets the client there ...
-        self.told: tuple[bytes, ...] = ()
-        self.ttl: int = 0  # ... the seconds it may use them ...
-        self.given: Given | None = None  # ... and the answer for the fast table, once that is so
 
 
 class Line:
@@ -168,7 +132,7 @@ class Line:
         if self._policy_for is not None:
             exchange.policy = self._policy_for(exchange.client)
         exchange.decided_by = self._adopted
-        exchange.noted = decide(exchange.policy, self.index, query.qname)
+        exchange.noted = decide(exchange.policy, self.index, query.qname, exchange.transport == UDP)
         if exchange.noted.action is Action.PASSTHRU:
             return False
         self._block(exchange, query, exchange.noted, now)
@@ -186,7 +150,7 @@ class Line:
         query = exchange.query
         assert query is not None
         why = answer.extended_error(Ede.NOT_READY, "the gate did not open")
-        exchange.answer = answer.failed(query, SERVFAIL, _limit(exchange, query), self.wording, why)
+        exchange.answer = answer.failed(query, SERVFAIL, exchange.limit(query), self.wording, why)
         exchange.told, exchange.given = (), None
 
     def _read(self, exchange: Exchange, packet: bytes) -> Query | None:
@@ -207,21 +171,21 @@ class Line:
             self._recorder.bug(error)
         with suppress(Exception):
             if (query := exchange.query) is not None:
-                exchange.answer = answer.failed(query, SERVFAIL, _limit(exchange, query), self.wording)
+                exchange.answer = answer.failed(query, SERVFAIL, exchange.limit(query), self.wording)
                 self._record(exchange, query, SERVFAIL, events.FAILURE, PASSTHRU, now)
 
     def _answer_from_memory(self, exchange: Exchange, query: Query, now: float) -> None:
         unusual = query.qclass != CLASS_IN or query.qtype in META_TYPES or query.qtype == OPT
         if unusual and self._answer_locally(exchange, query, now):
             return
-        verdict = decide(exchange.policy, self.index, query.qname)
+        verdict = decide(exchange.policy, self.index, query.qname, exchange.transport == UDP)
         if verdict is not PASSTHRU and verdict.action is not Action.PASSTHRU:
             self._block(exchange, query, verdict, now)
             return
         exchange.noted = verdict
         exchange.decided_by = self._adopted
         if query.qtype == ANY:
-            said = answer.minimal_any(query, _limit(exchange, query), self.wording)
+            said = answer.minimal_any(query, exchange.limit(query), self.wording)
             self._local(exchange, query, said, Rcode.NOERROR, now)
             return
         entry = self._cache.get(query.key, int(now))
@@ -240,7 +204,7 @@ class Line:
             exchange.stale = entry if entry.response.rcode != SERVFAIL else None
         if not query.flags & RD:  # a look into the cache is all that was asked for, and it held nothing
             why = answer.extended_error(Ede.NOT_AUTHORITATIVE, "")
-            said = answer.failed(query, Rcode.REFUSED, _limit(exchange, query), self.wording, why)
+            said = answer.failed(query, Rcode.REFUSED, exchange.limit(query), self.wording, why)
             self._local(exchange, query, said, Rcode.REFUSED, now)
             return
         self.misses += 1
@@ -248,7 +212,7 @@ class Line:
 
     def _answer_locally(self, exchange: Exchange, query: Query, now: float) -> bool:
         """Answer what the protocol itself settles, if it does."""
-        limit = _limit(exchange, query)
+        limit = exchange.limit(query)
         rcode: int = Rcode.NOTIMP
         if query.qclass == CLASS_CHAOS and query.qname in (b"\7version\4bind\0", b"\7version\6server\0"):
             said = answer.version(query, limit, self.wording)
@@ -274,7 +238,7 @@ class Line:
         exchange.noted = verdict
         if verdict.action is not Action.DROP:
             addresses = answer.addresses(query, verdict, self.wording)
-            exchange.answer = answer.blocked(query, verdict, self.wording, _limit(exchange, query))
+            exchange.answer = answer.blocked(query, verdict, self.wording, exchange.limit(query))
             rcode = exchange.answer[3] & 0xF
         outcome, flags, tail = self._record(exchange, query, rcode, events.BLOCKED, verdict, now, addresses)
         # A block found inside an answer (via) may go when the answer changes; a listed name stays blocked.
@@ -292,18 +256,19 @@ class Line:
         verdict = exchange.noted
         # What this very policy has inspected, it need not inspect again: a reload makes new policies.
         if (response.aliases or response.addresses) and (entry is None or entry.passed is not policy):
-            found = inspect(policy, self.index, query.qname, response)
+            udp = exchange.transport == UDP
+            found = inspect(policy, self.index, query.qname, response, udp)
             if found is not PASSTHRU:
                 if found.action is not Action.PASSTHRU:
                     self._block(exchange, query, found, now)
                     return
                 verdict = weightier(verdict, found)
-            elif entry is not None:
+            elif entry is not None and udp:  # over TCP more may pass
                 entry.passed = policy
             exchange.fresh = response
         if response.has_ech and policy.strip_ech:
             response = without_ech(response, query.packet[HEADER_SIZE : query.question_end], query.qtype)
-        limit = _limit(exchange, query)
+        limit = exchange.limit(query)
         second = int(now)
         if response.rcode == SERVFAIL:
             options = response.ede or answer.extended_error(Ede.NO_REACHABLE_AUTHORITY, "")
@@ -393,8 +358,3 @@ class Line:
 def _is_plain(query: Query) -> bool:
     """Tell whether a query's bytes are few enough to be remembered: padding could make them anything."""
     return len(query.packet) <= query.question_end + MAX_EXTRA
-
-
-def _limit(exchange: Exchange, query: Query) -> int:
-    """Return how many octets the client may be sent."""
-    return MAX_TCP if exchange.transport == TCP else min(query.udp_size, OUR_UDP_SIZE)

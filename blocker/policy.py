@@ -4,14 +4,13 @@ Pure. Knows rules, groups and an index to look names up in; must not know socket
 how an answer is written on the wire.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Final, Protocol
 
-from blocker import names
+from blocker import addresses, names
 from blocker.names import Name
 
 
@@ -25,12 +24,14 @@ class Action(StrEnum):
     REFUSED = "refused"
     DROP = "drop"
     LOOPBACK = "loopback"  # localhost answers 127.0.0.1 and ::1 (RFC 6761 §6.3)
+    TCP_ONLY = "tcp-only"  # nothing over UDP but the word to ask over TCP, where it is as an exception
 
 
 class Trigger(StrEnum):
     """What matched."""
 
     NONE = "none"
+    CLIENT_IP = "client-ip"  # the address of who asks
     QNAME = "qname"  # the name that was asked
     ALIAS = "alias"  # a CNAME, DNAME or SVCB/HTTPS target inside the answer
     RESPONSE_IP = "response-ip"  # an address or an address hint inside the answer
@@ -71,6 +72,7 @@ class Rule:
     feed: bool = False  # from somebody else's list: as an exception it reaches that app's names of feeds only
     shadow: bool = False  # its list only tries it out: noted as what it would have done, never enforced
     origin: str = ""  # the feed's name, else the file's without its folder: what a rollout may be about
+    trigger: Trigger | None = None  # what it is about, where that is neither a name nor an address in an answer
 
 
 class Matcher(Protocol):
@@ -179,6 +181,7 @@ class Policy:
     waivers: tuple[Waiver, ...] = ()  # exceptions for names; those for a whole app stand in `apps`
     gate: Gate = UNGATED
     quiet: bool = False  # nobody's attempts: counted, but not worth a log line (our own queries)
+    client_rules: tuple[Rule, ...] = ()  # what lists say of these clients' own addresses, the longest prefix first
 
 
 SPECIAL: Final = "special"  # the list of special-use names (RFC 6761, RFC 6303)
@@ -193,6 +196,9 @@ REBINDING: Final = Rule(
 )
 
 
+_Pardon = tuple[str, bool, bool]  # what is shielded: the app, in feeds only, in shadow
+
+
 class Facts(Protocol):
     """What `inspect` must know of an upstream's response."""
 
@@ -202,13 +208,15 @@ class Facts(Protocol):
     def addresses(self) -> Sequence[bytes]: ...
 
 
-def decide(policy: Policy, index: Index, qname: Name) -> Verdict:
-    """Say whether `qname` may be asked.
+def decide(policy: Policy, index: Index, qname: Name, udp: bool = False) -> Verdict:
+    """Say whether `qname` may be asked; `udp`: asked over UDP, the only place where TCP_ONLY is an answer.
 
-    Precedence, here and nowhere else: the most specific listed name wins; at the same name an exception
-    (allow) beats a block, and an enforced app beats a monitored one; no match means PASSTHRU. A monitored
-    match, block or exception, never shields a name from what is enforced, and an exception in a feed shields
-    it only from feeds of the same app: no stranger lifts a ban.
+    Precedence, here and nowhere else: what is listed of the client itself goes first, the longest prefix before
+    others, then the most specific listed name wins; at the same name an exception (allow) beats a block, and an
+    enforced app beats a monitored one; no match means PASSTHRU. A monitored match, block or exception, never
+    shields a name from what is enforced, and an exception in a feed, for a client or a name, shields it only from
+    feeds of the same app: no stranger lifts a ban. TCP_ONLY is such an exception over TCP; over UDP too, and is
+    the verdict if nothing else blocks.
 
     An entry is in shadow when its list says so or a rollout has not reached this client; it is weaker than a
     monitored one. What is in shadow changes no verdict but the one that would note nothing: a block in shadow
@@ -218,14 +226,17 @@ def decide(policy: Policy, index: Index, qname: Name) -> Verdict:
     each use of it is noted. It never takes an exception of a list away, so it never blocks more.
     """
     found = index.find(qname)
-    return _judge(policy, found, qname, Trigger.QNAME, "", qname) if found else PASSTHRU
+    if policy.client_rules:
+        found = (*((rule,) for rule in policy.client_rules), *found)
+    return _judge(policy, found, qname, Trigger.QNAME, "", qname, udp, set()) if found else PASSTHRU
 
 
-def inspect(policy: Policy, index: Index, qname: Name, facts: Facts) -> Verdict:
+def inspect(policy: Policy, index: Index, qname: Name, facts: Facts, udp: bool = False) -> Verdict:
     """Say whether a response to `qname` may be told: every alias and every address in it must pass.
 
     Aliases go through the rules of `decide`, except that a rule at or above a shared CDN parent does not
     reach them: it would block whoever rents there. Addresses go by longest prefix, then against rebinding.
+    What a feed excepts, the client or the question, it excepts from its own rules for the answer too: RPZ's PASSTHRU.
 
     What a Waiver lifts from the question it lifts from its answer too, aliases and addresses: a name that may be
     asked but not be told would be no exception. The other way round, an alias that a Waiver names passes, but not
@@ -234,82 +245,120 @@ def inspect(policy: Policy, index: Index, qname: Name, facts: Facts) -> Verdict:
     noted = PASSTHRU
     for alias in facts.aliases:
         if found := index.find(alias):
-            verdict = _judge(policy, found, alias, Trigger.ALIAS, names.to_text(alias), qname)
-            if verdict.action is not Action.PASSTHRU:
+            spared = _spared(policy, index, qname)
+            verdict = _judge(policy, found, alias, Trigger.ALIAS, names.to_text(alias), qname, udp, spared)
+            if _ends(verdict):
                 return verdict
             noted = weightier(noted, verdict)
     for address in facts.addresses:
-        verdict = inspect_address(policy, index, address, qname)
+        verdict = inspect_address(policy, index, address, qname, udp)
         if verdict is not PASSTHRU:
-            if verdict.action is not Action.PASSTHRU:
+            if _ends(verdict):
                 return verdict
             noted = weightier(noted, verdict)
-        if policy.rebinding and is_private(address) and not _within(qname, policy.private_zones):
+        if policy.rebinding and addresses.is_private(address) and not _within(qname, policy.private_zones):
             return Verdict(Action.NODATA, Trigger.RESPONSE_IP, REBINDING, str(ip_address(address)))
     return noted
 
 
-def inspect_address(policy: Policy, index: Index, address: bytes, qname: Name = names.ROOT) -> Verdict:
+def inspect_address(
+    policy: Policy,
+    index: Index,
+    address: bytes,
+    qname: Name = names.ROOT,
+    udp: bool = False,
+) -> Verdict:
     """Say whether an answer to `qname` may hold `address` (4 or 16 octets), by the apps' exclusive ranges."""
-    found = index.find_address(_inner(address))
+    found = index.find_address(addresses.inner(address))
     if not found:
         return PASSTHRU
     ranges = ((rule,) for rule in found)
-    return _judge(policy, ranges, names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)), qname)
+    spared = _spared(policy, index, qname)
+    return _judge(policy, ranges, names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)), qname, udp, spared)
 
 
 def weightier(first: Verdict, then: Verdict) -> Verdict:
-    """Return which of two verdicts that let something pass is to be noted.
+    """Return which of two verdicts is to be told or noted, of which neither ends the matter.
 
-    The use of an exception goes before a monitored match, that before one in shadow, any before none; of two alike
-    the first stays.
+    TCP_ONLY goes before all that let something pass, the use of an exception before a monitored match, that before
+    one in shadow, any before none; of two alike the first stays.
     """
     return then if _weight(then) > _weight(first) else first
 
 
 def _weight(verdict: Verdict) -> int:
+    if verdict.action is Action.TCP_ONLY:
+        return 4
     if not verdict.monitored:
         return 0
     return 3 if verdict.waiver is not None else 1 if verdict.shadow else 2
 
 
+def _ends(verdict: Verdict) -> bool:
+    """Tell whether no further look could make `verdict` stricter."""
+    return verdict.action is not Action.PASSTHRU and verdict.action is not Action.TCP_ONLY
+
+
 def _judge(
-    policy: Policy, found: Iterable[tuple[Rule, ...]], name: Name, trigger: Trigger, via: str, qname: Name
+    policy: Policy,
+    found: Iterable[tuple[Rule, ...]],
+    name: Name,
+    trigger: Trigger,
+    via: str,
+    qname: Name,
+    udp: bool,
+    spared: set[_Pardon],
 ) -> Verdict:
+    """Weigh the rules that were `found` for `name`; `spared` is what exceptions elsewhere shield from."""
     waivers = [each for each in policy.waivers if each.covers(name) or each.covers(qname)] if policy.waivers else []
-    noted = PASSTHRU
-    pardoned: set[tuple[str, bool, bool]] = set()  # see _pardons
+    noted = PASSTHRU  # the weightiest of what does not end the matter
     for rules in found:
-        chosen: Verdict | None = None
         for rule in sorted(rules, key=_exceptions_first):
             treatment = policy.apps.get(rule.app)
             if treatment is None or (rule.guarded and trigger is Trigger.ALIAS):
                 continue
             staged = stage_of(policy, rule.app, rule.origin)
-            shadow = rule.shadow or (staged is not None and staged.shadow)
-            if (rule.app, rule.feed, shadow) in pardoned or (rule.app == SPECIAL and _within(name, policy.forwarded)):
+            shadow = _is_shadow(rule, staged)
+            if (rule.app, rule.feed, shadow) in spared or (rule.app == SPECIAL and _within(name, policy.forwarded)):
                 continue
+            matched = trigger if rule.trigger is None else rule.trigger
             if rule.allow:
                 if not (shadow or (treatment.monitored and treatment.waiver is None) or rule.feed):
-                    return noted if noted.rule else Verdict(Action.PASSTHRU, trigger, rule, via)
-                pardoned |= _pardons(rule, shadow=shadow)
+                    return noted if noted.rule else Verdict(Action.PASSTHRU, matched, rule, via)
+                spared |= _pardons(rule, shadow=shadow)
                 continue
+            action = rule.answer or treatment.action
+            if action is Action.TCP_ONLY:
+                spared |= _pardons(rule, shadow=shadow)
+                if not udp:
+                    continue
             rollout = staged.rollout if staged is not None else ""
             waiver = treatment.waiver if treatment.monitored or shadow else _lifting(waivers, rule)
-            if not (shadow or treatment.monitored or waiver is not None):
-                chosen = Verdict(rule.answer or treatment.action, trigger, rule, via, rollout=rollout)
-                break
-            would = Verdict(
-                Action.PASSTHRU, trigger, rule, via, monitored=True, shadow=shadow, rollout=rollout,
-                waiver=None if shadow else waiver,
-            )  # fmt: skip
-            chosen = would if chosen is None else weightier(chosen, would)
-        if chosen is None:
-            continue
-        if chosen.action is not Action.PASSTHRU:
-            return chosen
-        noted = weightier(noted, chosen)
+            if shadow or treatment.monitored or waiver is not None:
+                verdict = Verdict(
+                    Action.PASSTHRU, matched, rule, via, monitored=True, shadow=shadow, rollout=rollout,
+                    waiver=None if shadow else waiver,
+                )  # fmt: skip
+            else:
+                verdict = Verdict(action, matched, rule, via, rollout=rollout)
+                if _ends(verdict):
+                    return verdict
+            noted = weightier(noted, verdict)
     return noted
+
+
+def _spared(policy: Policy, index: Index, qname: Name) -> set[_Pardon]:
+    """Return what exceptions in feeds, for the client and for the question, shield its answer from."""
+    found: set[_Pardon] = set()
+    for rules in (policy.client_rules, *index.find(qname)):
+        for rule in rules:
+            if rule.feed and rule.app in policy.apps and (rule.allow or rule.answer is Action.TCP_ONLY):
+                found |= _pardons(rule, shadow=_is_shadow(rule, stage_of(policy, rule.app, rule.origin)))
+    return found
+
+
+def _is_shadow(rule: Rule, staged: Staged | None) -> bool:
+    return rule.shadow or (staged is not None and staged.shadow)
 
 
 def stage_of(policy: Policy, app: str, origin: str) -> Staged | None:
@@ -321,8 +370,8 @@ def stage_of(policy: Policy, app: str, origin: str) -> Staged | None:
     return of_list
 
 
-def _pardons(rule: Rule, *, shadow: bool) -> set[tuple[str, bool, bool]]:
-    """Return what an exception that shields from nothing enforced shields from: app, of feeds, in shadow.
+def _pardons(rule: Rule, *, shadow: bool) -> set[_Pardon]:
+    """Return what an exception that shields from nothing enforced shields from.
 
     A feed's reaches feeds alone, one in shadow only what is in shadow too.
     """
@@ -339,57 +388,8 @@ def _lifting(waivers: Sequence[Waiver], rule: Rule) -> Waiver | None:
 
 
 def _exceptions_first(rule: Rule) -> bool:
-    return not rule.allow
+    return not (rule.allow or rule.answer is Action.TCP_ONLY)
 
 
 def _within(name: Name, zones: tuple[Name, ...]) -> bool:
     return any(names.is_below(name, zone) for zone in zones)
-
-
-_NAT64: Final = bytes.fromhex("0064ff9b0000000000000000")  # RFC 6052 §2.1
-_MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291 §2.5.5.2
-_6TO4: Final = b"\x20\x02"  # RFC 3056 §2
-_PRIVATE: Final = tuple(
-    ip_network(text)
-    for text in (
-        "0.0.0.0/8",  # this network (RFC 1122 §3.2.1.3)
-        "10.0.0.0/8",  # private use (RFC 1918)
-        "100.64.0.0/10",  # shared by carriers (RFC 6598)
-        "127.0.0.0/8",  # loopback
-        "169.254.0.0/16",  # link local (RFC 3927)
-        "172.16.0.0/12",
-        "192.0.0.0/24",  # protocol assignments (RFC 6890)
-        "192.168.0.0/16",
-        "198.18.0.0/15",  # benchmarks (RFC 2544)
-        "::/96",  # unspecified, loopback, IPv4-compatible (RFC 4291 §2.5)
-        "::ffff:0:0/96",  # IPv4-mapped: reaches whatever IPv4 reaches
-        "fc00::/7",  # unique local (RFC 4193)
-        "fe80::/9",  # link local, and site local as it was (RFC 3879)
-    )
-)
-_PRIVATE_V4: Final = sorted(
-    (net.network_address.packed, net.broadcast_address.packed) for net in _PRIVATE if net.version == 4
-)
-_PRIVATE_V6: Final = sorted(
-    (net.network_address.packed, net.broadcast_address.packed) for net in _PRIVATE if net.version == 6
-)
-_STARTS_V4: Final = [low for low, _ in _PRIVATE_V4]
-_STARTS_V6: Final = [low for low, _ in _PRIVATE_V6]
-
-
-def _inner(address: bytes) -> bytes:
-    """Return the IPv4 address inside a translated or tunnelled one, which is where its packets go; else `address`."""
-    if len(address) == 4:
-        return address
-    if address.startswith((_NAT64, _MAPPED)):
-        return address[12:]
-    return address[2:6] if address.startswith(_6TO4) else address
-
-
-def is_private(address: bytes) -> bool:
-    """Tell whether `address` (4 or 16 octets) belongs to a network that no public name should point at."""
-    if not address.startswith(_MAPPED):  # those are never a public host's, whatever is inside
-        address = _inner(address)
-    if len(address) == 4:
-        return address <= _PRIVATE_V4[bisect_right(_STARTS_V4, address) - 1][1]
-    return address <= _PRIVATE_V6[bisect_right(_STARTS_V6, address) - 1][1]

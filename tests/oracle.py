@@ -126,6 +126,23 @@ def lines(text):
     return sorted(_lines(records(text)))
 
 
+class Loaded:
+    """The lists that are loaded, as `clients.Clients` must know them: the ids of their apps, rules about clients."""
+
+    def __init__(self, apps, *rules):
+        self.apps = dict.fromkeys(apps, 1)
+        self.judges_clients = bool(rules)
+        self._rules = rules
+
+    def find_client(self, address):
+        """Return the rules about the client, the longest prefix first."""
+        found = [(ip_network(rule.value), rule) for rule in self._rules]
+        return tuple(
+            rule for network, rule in sorted(found, key=lambda pair: -pair[0].prefixlen)
+            if ip_address(address) in network
+        )  # fmt: skip
+
+
 class Table:
     """The reference index: every rule in a plain table. What `lists.index.Index` must say, slowly and surely."""
 

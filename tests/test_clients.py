@@ -10,21 +10,22 @@ from blocker import names
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.exceptions.entry import Grant
-from blocker.policy import Action, Gate, Treatment
+from blocker.policy import Action, Gate, Treatment, Trigger
+from tests.oracle import Loaded, rule
 
-APPS = {"tiktok": 1, "wechat": 1, "special": 1, "canary": 1}
+APPS = ("tiktok", "wechat", "special", "canary")
 
 
 NOON = 1_795_608_000  # 2026-11-25 12:00 UTC, a Wednesday
 
 
-def clients(text=None, apps=APPS, granted=(), **more):
+def clients(text=None, rules=(), granted=(), **more):
     groups = text if text is not None else [
         {"name": "all", "clients": ["10.0.0.0/8", "2001:db8::/32"]},
         {"name": "site", "clients": ["10.1.0.0/16"], "block": ["tiktok"], "action": "nxdomain"},
         {"name": "host", "clients": ["10.1.2.3", "2001:db8::7"], "block": [], "monitor": ["wechat"]},
     ]  # fmt: skip
-    return Clients(Config.model_validate({"groups": groups, **more}), apps, NOON, granted)
+    return Clients(Config.model_validate({"groups": groups, **more}), Loaded(APPS, *rules), NOON, granted)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ HOUR = 3600
     ],
 )
 def test_a_schedule_changes_what_a_group_blocks(moment, tiktok, wechat, turns):
-    found = Clients(Config.model_validate({"groups": SCHEDULED}), APPS, moment)
+    found = Clients(Config.model_validate({"groups": SCHEDULED}), Loaded(APPS), moment)
     apps = found.policies["staff"].apps
     assert (apps["tiktok"], apps.get("wechat"), found.turns) == (tiktok, wechat, turns)
     assert set(found.unlisted.apps) == set(APPS)
@@ -240,3 +241,37 @@ def test_our_own_queries_have_the_policy_of_clients_in_no_group(selftest, addres
     found = made.policy_for(ip_address(address).packed)
     assert (found.group, found.quiet) == (group, quiet)
     assert found.apps == made.unlisted.apps
+
+
+THEIRS = (
+    rule("192.0.2.0/24", trigger=Trigger.CLIENT_IP, answer=Action.NXDOMAIN, feed=True, line=1),
+    rule("192.0.2.7/32", trigger=Trigger.CLIENT_IP, allow=True, feed=True, line=2),
+    rule("10.1.0.0/16", "wechat", trigger=Trigger.CLIENT_IP, answer=Action.DROP, feed=True, line=3),
+    rule("10.1.2.3/32", "wechat", trigger=Trigger.CLIENT_IP, answer=Action.DROP, feed=True, line=4),
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "group", "lines"),
+    [
+        ("192.0.2.1", "default", ["tiktok.yaml:1"]),
+        ("192.0.2.7", "default", ["tiktok.yaml:2", "tiktok.yaml:1"]),  # the longest prefix first
+        ("::ffff:192.0.2.1", "default", ["tiktok.yaml:1"]),
+        ("192.0.3.1", "default", []),
+        ("10.1.0.1", "site", []),  # its group does not look at that app
+        ("10.1.2.3", "host", ["wechat.yaml:4", "wechat.yaml:3"]),  # it is monitored there
+    ],
+)
+def test_what_lists_say_of_a_client(address, group, lines):
+    policy = clients(rules=THEIRS).policy_for(ip_address(address).packed)
+    assert (policy.group, [each.source for each in policy.client_rules]) == (group, lines)
+
+
+def test_clients_of_whom_lists_say_the_same_share_a_policy():
+    found = clients(rules=THEIRS)
+    first, second, other, plain = (
+        found.policy_for(ip_address(each).packed) for each in ("192.0.2.1", "192.0.2.2", "192.0.2.7", "192.0.3.1")
+    )
+    assert first is second
+    assert len({each.variant for each in (first, other, plain)}) == 3  # each has a table of answers of its own
+    assert plain is found.unlisted

@@ -10,7 +10,8 @@ SOURCES = sorted((ROOT / "blocker").rglob("*.py"))
 
 CORE = {
     "schedule", "exceptions.entry", "serve.turns",
-    "names", "errors", "policy", "clients", "structured", "answer", "cache", "fast", "events", "line", "lists.pattern",
+    "names", "errors", "addresses", "policy", "clients", "structured", "answer", "cache", "fast", "events",
+    "exchange", "line", "lists.pattern",
     "feeds.facts", "feeds.guard", "feeds.schedule",
     "rollout.hits", "rollout.plan", "rollout.stages",
     "upstream.exchange", "upstream.pool", "bundle.archive", "bundle.granted", "bundle.key", "bundle.manifest",
@@ -37,7 +38,8 @@ MAY_IMPORT = {
     "errors": set(),
     "names": {"errors"},
     "wire": {"errors", "names"},
-    "policy": {"names"},
+    "addresses": set(),
+    "policy": {"addresses", "names"},
     "config": {"errors", "names", "policy", "lists.marked", "bundle.key"},
     "schedule": {"config"},
     "exceptions.entry": {"errors", "lists.pattern", "names", "policy"},
@@ -50,9 +52,10 @@ MAY_IMPORT = {
     "cache": {"answer", "wire"},
     "fast": {"policy"},
     "events": {"names", "policy", "wire"},
-    "line": {"answer", "cache", "errors", "events", "fast", "policy", "wire"},
+    "exchange": {"cache", "fast", "policy", "wire"},
+    "line": {"answer", "cache", "errors", "events", "exchange", "fast", "policy", "wire"},
     "bundle.key": set(),
-    "upstream.exchange": {"line", "wire"},  # line: for the type of those who wait
+    "upstream.exchange": {"exchange", "wire"},  # exchange: for the type of those who wait
     "upstream.pool": {"config"},
     "lists.pattern": {"errors", "names"},
     "lists.index": {"lists", "names", "policy"},
@@ -66,7 +69,9 @@ MAY_IMPORT = {
         "egress.answers", "egress.findings", "egress.flows", "egress.packets", "events", "names", "policy",
     },
     "egress.recorded": {"egress.packets", "errors"},
-    "egress.findings": {"egress.attempt", "egress.flows", "egress.hello", "events", "names", "policy", "wire"},
+    "egress.findings": {
+        "addresses", "egress.attempt", "egress.flows", "egress.hello", "events", "names", "policy", "wire",
+    },
     "egress.flows": {"egress.attempt", "egress.hello", "egress.packets", "egress.stream", "wire"},
     "egress.hello": {"errors", "names", "wire"},
     "egress.packets": set(),
@@ -100,7 +105,7 @@ MAY_IMPORT = {
     "egress.rtnetlink": {"errors", "egress.neighbours"},
     "egress.book": set(),
     "egress.repeats": set(),
-    "egress.learning": {"names", "policy"},
+    "egress.learning": {"addresses", "names"},
     "egress.questions": {"names", "wire"},
     "egress.known": {"clients", "config", "lists", "names", "policy", "egress.attempt"},
     "egress.memo": set(),

@@ -12,8 +12,9 @@ from blocker.answer import Wording
 from blocker.cache import Cache, Limits
 from blocker.errors import WireError
 from blocker.events import ATTEMPT, QUERY
+from blocker.exchange import TCP, UDP
 from blocker.fast import FOREVER, Fast
-from blocker.line import TCP, UDP, Line
+from blocker.line import Line
 from blocker.policy import PASSTHRU, Action, Gate, Policy, Treatment
 from blocker.wire.query import parse_query
 from blocker.wire.response import scan

@@ -1,7 +1,7 @@
 """The only yes/no: precedence, aliases, addresses, monitoring."""
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,6 @@ from blocker.policy import (
     Waiver,
     decide,
     inspect,
-    is_private,
     weightier,
 )  # fmt: skip
 from tests.oracle import Table, response, rule
@@ -175,31 +174,6 @@ def test_an_address_behind_nat64_is_the_address_inside():
     assert inspect(STAFF, RULES, b"\1q\0", tunnelled).rule.value == "203.0.113.0/24"
     private = response("q. 1 AAAA 64:ff9b::10.1.2.3", name="q")
     assert inspect(STAFF, RULES, b"\1q\0", private).rule.app == "rebinding"
-
-
-PRIVATE = [
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-    "192.168.0.0/16", "198.18.0.0/15", "::/96", "::ffff:0:0/96", "fc00::/7", "fe80::/9",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("network", [ip_network(each) for each in PRIVATE], ids=str)
-def test_is_private_to_the_last_address(network):
-    first, last = int(network.network_address), int(network.broadcast_address)
-    size = network.max_prefixlen // 8
-    assert is_private(first.to_bytes(size))
-    assert is_private(last.to_bytes(size))
-    assert not is_private((last + 1).to_bytes(size))
-    assert first == 0 or not is_private((first - 1).to_bytes(size))
-
-
-@given(st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)))
-def test_is_private_as_a_plain_search_says(address):
-    assert is_private(address) == any(
-        ip_address(address) in network
-        for network in map(ip_network, PRIVATE)
-        if network.max_prefixlen == 8 * len(address)
-    )
 
 
 @dataclass

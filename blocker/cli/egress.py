@@ -123,5 +123,5 @@ def _wanted(path: Path | None) -> Iterator[tuple[Config, Ruleset]]:
         if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)
         found = rollouts.in_force(found, config.state_dir(found))
-        clients = Clients(found, index.apps, time.time(), granted(found))
+        clients = Clients(found, index, time.time(), granted(found))
         yield found, planned(found, clients, index, config.servers(found))

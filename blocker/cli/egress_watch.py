@@ -79,7 +79,7 @@ def watch(
     if problems := configuration.check_apps(config, index.apps):
         raise ConfigError(problems)
     config = rollouts.in_force(config, configuration.state_dir(config))
-    clients = Clients(config, index.apps, time.time(), granted(config))
+    clients = Clients(config, index, time.time(), granted(config))
     answers = Answers() if unresolved else None
     now = 0.0
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from blocker import config, names, policy, schedule
+from blocker import addresses, config, names, policy, schedule
 from blocker.bundle import current as bundles
 from blocker.cli import feeds, times
 from blocker.cli.options import config_option, json_option, lists_option, overrides
@@ -119,15 +119,16 @@ def _explain(
     moment: float,
     granted: Sequence[Grant],
 ) -> Explanation:
-    clients = Clients(found, index.apps, moment, granted)
+    clients = Clients(found, index, moment, granted)
     who = clients.unlisted if client is None else clients.policy_for(client.packed)
     address = _address(asked)
     if address is None:
         name = _name(asked)
-        verdict, listed = policy.decide(who, index, name), index.listed(name)
+        verdict, listed = policy.decide(who, index, name, True), index.listed(name)
     else:
-        verdict = policy.inspect_address(who, index, address.packed)
+        verdict = policy.inspect_address(who, index, address.packed, names.ROOT, True)
         listed = tuple(Listed(rule, active=True) for rule in index.find_address(address.packed))
+    listed = (*(Listed(rule, active=True) for rule in who.client_rules), *listed)
     blocked = verdict.action is not Action.PASSTHRU
     return Explanation(
         asked=asked,
@@ -212,6 +213,7 @@ def _answer(found: Config, action: Action, qtype: int | None) -> str:
             Action.NODATA: "NODATA: the name has no such records",
             Action.REFUSED: "REFUSED",
             Action.DROP: "nothing at all",
+            Action.TCP_ONLY: "an empty answer cut short (TC) over UDP; over TCP it is resolved",
         }[action]
     if qtype is not None and qtype not in addresses:
         return "NODATA: the name has no such records"
@@ -232,7 +234,7 @@ def _notes(verdict: Verdict, who: Policy, address: _Address | None) -> Iterator[
         yield "no list entry applies to it"
     if address is not None:
         yield "addresses are looked at inside answers: in A, AAAA, and the hints of HTTPS and SVCB records"
-        if who.rebinding and policy.is_private(address.packed):
+        if who.rebinding and addresses.is_private(address.packed):
             yield "this one is private: no public name may point at it (protection.rebinding)"
     elif verdict.action is Action.PASSTHRU:
         yield "the upstream's answer is still inspected: an alias or address in it may be blocked"
@@ -253,7 +255,7 @@ def _other(listed: Listed, who: Policy, *, blocked: bool) -> str:
         why = "only monitored"
     else:
         why = "blocks it too" if blocked else "would block it, if nothing more specific allowed it"
-    return f"{rule.app}: {rule.value} ({rule.scope}), {rule.source}: {why}"
+    return f"{rule.app}: {rule.value} ({rule.trigger or rule.scope}), {rule.source}: {why}"
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:
@@ -265,7 +267,10 @@ def _lines(explanation: Explanation) -> Iterator[str]:
     if rule is not None:
         rows += [
             ("app", _app(rule, explanation.category)),
-            ("entry", f"{rule.value} ({rule.scope}{', exception' if rule.allow else ''}), {rule.source}"),
+            (
+                "entry",
+                f"{rule.value} ({rule.trigger or rule.scope}{', exception' if rule.allow else ''}), {rule.source}",
+            ),
             ("id", explanation.entry_id),
         ]
     if rule is not None and not rule.allow:

@@ -70,7 +70,7 @@ def export_zone(
         if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)  # the server would not serve this either
         found = rollouts.in_force(found, config.state_dir(found))
-        policies = Clients(found, index.apps, time.time(), granted(found)).policies
+        policies = Clients(found, index, time.time(), granted(found)).policies
         if group not in policies:
             raise BlockerError(f"there is no group {group!r}. Known are {', '.join(sorted(policies))}.")
         words = wording(found)

@@ -42,7 +42,7 @@ def commands(ctx: click.Context, path: Path | None, as_json: bool) -> None:
         source = bundles.in_force(found)
         must = gather.required(source.lists)
         standing = rollouts.in_force(found, config.state_dir(found))
-        clients = Clients(standing, side.index.apps, time.time(), store.snapshot(found, source.granted).granted)
+        clients = Clients(standing, side.index, time.time(), store.snapshot(found, source.granted).granted)
         needed = sorted(each.name for each in must.needed.values())
         force = Force(side.index, clients, wording(found), needed, side.index.places())
         listeners = [end for end in found.listen if end.port]

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from blocker import events
+from blocker.addresses import is_private
 from blocker.egress import attempt
 from blocker.egress.flows import DNS, DOT, Sight
 from blocker.egress.hello import mmtls
 from blocker.egress.hello.seen import Hello, Record, Request
 from blocker.names import Name
-from blocker.policy import PASSTHRU, Action, Index, Policy, Rule, Scope, Trigger, Verdict, decide, is_private
+from blocker.policy import PASSTHRU, Action, Index, Policy, Rule, Scope, Trigger, Verdict, decide
 from blocker.wire.query import Query
 
 MMTLS: Final = Rule(

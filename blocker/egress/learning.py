@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from blocker import names
+from blocker.addresses import is_private
 from blocker.names import Name
-from blocker.policy import is_private
 
 MOST_ALLOWED: Final = 200_000  # addresses of allowed names that are remembered; the ones seen longest ago go first
 MOST_SUSPECTS: Final = 50_000  # addresses of banned names

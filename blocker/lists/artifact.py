@@ -17,7 +17,7 @@ from typing import Final
 
 from blocker.errors import ArtifactError
 
-VERSION: Final = 5
+VERSION: Final = 6
 
 _MAGIC: Final = b"BLOCKIDX"
 _ALIGNMENT: Final = 8  # so that arrays of 64-bit numbers can be read in place

@@ -24,12 +24,14 @@ from blocker.lists.formats import NamesFile, key_of
 from blocker.lists.gather import App, Sources, fingerprint, gather, watched
 from blocker.lists.pattern import Pattern
 from blocker.lists.source import CATEGORY_REASON, REASON, AppList, Category, Entry
-from blocker.policy import Scope
+from blocker.policy import Scope, Trigger
 
 __all__ = ["Sources", "Summary", "build", "fingerprint", "gather", "watched"]
 
 STEPS: Final = ("check", "index", "order", "write")  # what `progress` hears, in this order
 
+
+_Range = tuple[IPv4Network | IPv6Network, int]  # and its entry
 
 _REACH: Final = {Scope.EXACT: row.EXACT, Scope.BELOW: row.BELOW}
 
@@ -90,7 +92,8 @@ class _Draft:
         self.in_force: Counter[str] = Counter()
         self._sources = sources
         self._files: list[tuple[str, str, str]] = []  # as shown, the app, the feed's name if it is one's
-        self._networks: list[tuple[IPv4Network | IPv6Network, int]] = []
+        self._networks: list[_Range] = []
+        self._clients: list[_Range] = []
         self._shared: list[int] = []
         self._floating: list[int] = []
         self._guards = {key_of(upper) for shared in sources.shared for upper in names.parents(shared)}
@@ -104,9 +107,8 @@ class _Draft:
         return {
             "files": self._files,
             "apps": {name: self._app(app) for name, app in self._sources.apps.items()},
-            "ranges": {
-                size: [(start.hex(), held) for start, held in ranges.flatten(self._networks, size)] for size in (4, 16)
-            },
+            "ranges": _flat(self._networks),
+            "clients": _flat(self._clients),
             "floating": self._floating,
             "shared": self._shared,
         }
@@ -150,7 +152,9 @@ class _Draft:
             flags |= row.GUARDED if key in self._guards and not entry.allow else 0
         else:
             key = None
-            if entry.exclusive and not flags & row.DISABLED:
+            if entry.trigger is Trigger.CLIENT_IP:
+                self._clients.append((target, row.pack(detail, flags, file)))
+            elif entry.exclusive and not flags & row.DISABLED:
                 self._networks.append((target, row.pack(detail, flags, file)))
             elif not flags & (row.DISABLED | row.ALLOW):
                 self._shared.append(row.pack(detail, flags, file))
@@ -162,6 +166,7 @@ class _Draft:
         said = {
             "line": entry.line, "value": entry.value, "scope": entry.scope, "answer": entry.answer, "role": entry.role,
             "switch": entry.switch, "note": entry.note, "sources": entry.sources, "confidence": entry.confidence,
+            "trigger": entry.trigger,
         }  # fmt: skip
         self.details += _json({word: value for word, value in said.items() if value})
         self.detail_at.append(len(self.details))
@@ -184,6 +189,11 @@ class _Draft:
             raise ListError([f"{name}:1: more than {row.MAX_FILES} list files. Put the names into fewer files."])
         self._files.append((name, app, feed))
         return len(self._files) - 1
+
+
+def _flat(networks: list[_Range]) -> dict[int, list[tuple[str, tuple[int, ...]]]]:
+    """Return, by the size of an address in octets, where each stretch begins and the entries that hold it."""
+    return {size: [(start.hex(), held) for start, held in ranges.flatten(networks, size)] for size in (4, 16)}
 
 
 def _ordered(trie: marisa_trie.BinaryTrie, keys: list[bytes], rows: "array[int]") -> tuple["array[int]", "array[int]"]:

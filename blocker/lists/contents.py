@@ -14,7 +14,7 @@ from blocker import names
 from blocker.lists import feed, row, source
 from blocker.lists.feed import FeedFile
 from blocker.lists.formats import NamesFile
-from blocker.lists.index import Index
+from blocker.lists.index import Index, shown_value
 from blocker.lists.must_resolve import MustResolve
 from blocker.lists.source import AppList
 from blocker.policy import Scope
@@ -58,7 +58,7 @@ def read(file: FeedFile, must: MustResolve) -> Contents:
 def of_names(file: NamesFile) -> set[bytes]:
     """Return the entries of a file of names."""
     found = {key + _LAST[each & _REACH] for key, each in zip(file.keys, file.rows, strict=True)}
-    return found | {_text(each.value, allow=each.allow) for each in file.ranges}
+    return found | {_text(shown_value(each.value, each.trigger), allow=each.allow) for each in file.ranges}
 
 
 def of_list(each: AppList) -> set[bytes]:

@@ -21,7 +21,7 @@ from blocker.lists import artifact, row
 from blocker.lists.artifact import Artifact, Part
 from blocker.lists.pattern import Pattern
 from blocker.names import Name
-from blocker.policy import Action, Rule, Scope
+from blocker.policy import Action, Rule, Scope, Trigger
 
 _REMEMBERED: Final = 4096  # names, rules, patterns; full: forgotten all at once
 
@@ -82,9 +82,10 @@ class Index:
         self._files: list[tuple[str, str]] = [(shown, app) for shown, app, _ in about["files"]]
         self.origins: tuple[str, ...] = tuple(feed or shown.rpartition("/")[2] for shown, _, feed in about["files"])
         """What the entries of each file come from: a feed's name, or the file's own."""
-        stretches = {int(size): some for size, some in about["ranges"].items()}
-        self._starts = {size: [bytes.fromhex(start) for start, _ in some] for size, some in stretches.items()}
-        self._held = {size: [tuple(held) for _, held in some] for size, some in stretches.items()}
+        self._ranges = _Ranges(about["ranges"])
+        self._clients = _Ranges(about["clients"])
+        self.judges_clients: bool = self._clients.any
+        """Whether `find_client` ever returns a rule."""
         self._remembered: dict[Name, tuple[tuple[Rule, ...], ...]] = {}
         self._remembered_rules: dict[tuple[int, Name], Rule] = {}
         self._remembered_patterns: dict[int, Pattern] = {}
@@ -120,10 +121,11 @@ class Index:
 
     def find_address(self, address: bytes) -> tuple[Rule, ...]:
         """Return the rules whose range holds `address` (4 or 16 octets), the longest prefix first."""
-        at = bisect_right(self._starts[len(address)], address)
-        if not at or not (held := self._held[len(address)][at - 1]):
-            return ()
-        return tuple(self._rule(each, names.ROOT) for each in held)
+        return tuple(self._rule(each, names.ROOT) for each in self._ranges.find(address))
+
+    def find_client(self, address: bytes) -> tuple[Rule, ...]:
+        """Return the rules about the client at `address` (4 or 16 octets) itself, the longest prefix first."""
+        return tuple(self._rule(each, names.ROOT) for each in self._clients.find(address))
 
     def ordered(self) -> Iterator[tuple[Name, tuple[int, ...]]]:
         """Yield each listed name with its entries in force (row.py), a name before those below it; for exports.
@@ -158,11 +160,11 @@ class Index:
 
     def stretches(self, size: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield the first and last address of each stretch, of `size` octets, that an exclusive range covers."""
-        starts = self._starts[size]
-        for at, start in enumerate(starts):
-            if self._held[size][at]:
-                last = int.from_bytes(starts[at + 1]) - 1 if at + 1 < len(starts) else (1 << size * 8) - 1
-                yield start, last.to_bytes(size)
+        yield from self._ranges.stretches(size)
+
+    def client_stretches(self, size: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the first and last address of each stretch of clients, of `size` octets, that rules are about."""
+        yield from self._clients.stretches(size)
 
     def places(self) -> dict[str, "array[int]"]:
         """Return, by app, the places of its blocked names in force, for `name_at`: four octets for each."""
@@ -202,14 +204,16 @@ class Index:
             for each in self._rows[self._first[key_id] : self._first[key_id + 1]]:
                 if not each & row.DISABLED:
                     yield self._walked(each, key)
-        ranges = {each for some in self._held.values() for held in some for each in held}
+        ranges = {*self._ranges.entries(), *self._clients.entries()}
         for each in sorted(ranges | {each for each, _ in self._floating if not each & row.DISABLED}):
             yield self._walked(each, b"")
 
     def _walked(self, each: int, key: bytes) -> tuple[str, bytes, int, str]:
         file, number, flags = row.unpack(each)
-        named = key and not flags & row.PATTERN
-        return self._files[file][1], key, flags, "" if named else self._detail(number)["value"]
+        if key and not flags & row.PATTERN:
+            return self._files[file][1], key, flags, ""
+        said = self._detail(number)
+        return self._files[file][1], key, flags, shown_value(said["value"], said.get("trigger"))
 
     def _matching(self, name: Name, keys: list[bytes], *, floating: bool) -> Iterable[list[tuple[int, Name]]]:
         """Yield the rows that match `name`, each with the name that it is listed under."""
@@ -260,6 +264,7 @@ class Index:
             feed=bool(flags & row.FEED),
             shadow=bool(flags & row.SHADOW),
             origin=self.origins[file],
+            trigger=Trigger(said["trigger"]) if "trigger" in said else None,
         )
 
     def _listed(self, each: int, name: Name) -> Listed:
@@ -285,6 +290,40 @@ class Index:
             pattern = Pattern.parse(self._detail(row.unpack(each).number)["value"])
             _remember(self._remembered_patterns, each, pattern)
         return pattern
+
+
+class _Ranges:
+    """Ranges of addresses, flattened (ranges.py): which entries hold an address."""
+
+    def __init__(self, said: Mapping[str, Sequence[tuple[str, Sequence[int]]]]) -> None:
+        stretches = {int(size): some for size, some in said.items()}
+        self._starts = {size: [bytes.fromhex(start) for start, _ in some] for size, some in stretches.items()}
+        self._held = {size: [tuple(held) for _, held in some] for size, some in stretches.items()}
+        self.any: bool = any(stretches.values())
+
+    def find(self, address: bytes) -> tuple[int, ...]:
+        """Return the entries whose range holds `address`, the longest prefix first."""
+        at = bisect_right(self._starts[len(address)], address)
+        return self._held[len(address)][at - 1] if at else ()
+
+    def stretches(self, size: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the first and last address of each stretch of addresses of `size` octets that an entry holds."""
+        starts = self._starts[size]
+        for at, start in enumerate(starts):
+            if self._held[size][at]:
+                last = int.from_bytes(starts[at + 1]) - 1 if at + 1 < len(starts) else (1 << size * 8) - 1
+                yield start, last.to_bytes(size)
+
+    def entries(self) -> Iterator[int]:
+        """Yield the entries, as often as they hold a stretch."""
+        for some in self._held.values():
+            for held in some:
+                yield from held
+
+
+def shown_value(value: str, trigger: str | None) -> str:
+    """Return what an entry that is no name says, apart from others that say the same of something else."""
+    return f"{trigger} {value}" if trigger else value
 
 
 def _scope(flags: int) -> Scope:

@@ -10,11 +10,17 @@ from typing import Final
 Stretch = tuple[bytes, tuple[int, ...]]  # where it starts, and the entries that hold it; it ends where the next starts
 
 _WIDEST: Final = {4: 8, 6: 16}  # the shortest prefix that is not half of the Internet
+_MOST_CLIENTS: Final = {4: 16, 6: 32}  # the shortest prefix that is not a whole organisation
 
 
 def too_wide(network: IPv4Network | IPv6Network) -> bool:
     """Tell whether `network` holds more addresses than one app can have to itself."""
     return network.prefixlen < _WIDEST[network.version]
+
+
+def too_many(network: IPv4Network | IPv6Network) -> bool:
+    """Tell whether `network` holds more clients than a list may take every name from."""
+    return network.prefixlen < _MOST_CLIENTS[network.version]
 
 
 def flatten(networks: Iterable[tuple[IPv4Network | IPv6Network, int]], size: int) -> list[Stretch]:

@@ -22,7 +22,9 @@ FEED: Final = 128  # somebody else's list: its exceptions reach names of feeds o
 
 SHADOW: Final = 2048  # its list only tries it out
 _ANSWER_SHIFT: Final = 8  # three bits: the answer that the list itself asks for
-_ANSWERS: Final = (None, Action.NXDOMAIN, Action.NODATA, Action.DROP, Action.SINKHOLE)  # only ever appended to
+_ANSWERS: Final = (  # only ever appended to
+    None, Action.NXDOMAIN, Action.NODATA, Action.DROP, Action.SINKHOLE, Action.TCP_ONLY,
+)  # fmt: skip
 
 
 class Row(NamedTuple):

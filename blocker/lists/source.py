@@ -21,7 +21,7 @@ from blocker.lists.form import Form
 from blocker.lists.marked import Marked
 from blocker.lists.pattern import Pattern
 from blocker.names import Name
-from blocker.policy import Action, Scope
+from blocker.policy import Action, Scope, Trigger
 
 APP: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # the same as config.AppId: it labels metrics
 REASON: Final = "This service is blocked by the policy of this network."  # for lists that give none
@@ -89,6 +89,7 @@ class Entry:
     confidence: int | None = None
     note: str = ""
     shadow: bool = False  # tried out: noted, never enforced
+    trigger: Trigger | None = None  # as Rule.trigger: nothing that a list of ours can say
 
 
 @dataclass(frozen=True, slots=True)

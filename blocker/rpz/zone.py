@@ -29,6 +29,7 @@ class Word(StrEnum):
     NODATA = "*."
     DROP = "rpz-drop."
     PASSTHRU = "rpz-passthru."
+    TCP_ONLY = "rpz-tcp-only."
     SINKHOLE = "sinkhole"  # local data
     LOOPBACK = "loopback"  # local data
 
@@ -40,6 +41,7 @@ WORDS: Final = {
     Action.REFUSED: Word.NXDOMAIN,  # RPZ cannot refuse; a name that does not exist is as closed, and as final
     Action.SINKHOLE: Word.SINKHOLE,
     Action.LOOPBACK: Word.LOOPBACK,
+    Action.TCP_ONLY: Word.TCP_ONLY,
 }
 
 Trigger = tuple[str, Word]  # owner below the zone's name, and what happens
@@ -55,7 +57,7 @@ _SHOWN: Final = 20  # patterns named in a report
 class Report:
     """What was said, and what could not be said, in numbers of list entries."""
 
-    triggers: dict[str, int] = field(default_factory=dict)  # by word's name, and `address`
+    triggers: dict[str, int] = field(default_factory=dict)  # by word's name, `address` and `client`
     patterns: int = 0  # left out: RPZ has no patterns
     shown: list[str] = field(default_factory=list)  # the first of them
     guarded: int = 0  # said, but a resolver applies them to aliases too
@@ -64,6 +66,7 @@ class Report:
     monitored: int = 0  # left out: only noted here, and RPZ has no word for it
     shadow: int = 0  # left out: not enforced yet, for all clients of the group at least
     special: int = 0  # left out: every resolver has its own answers for special-use names
+    clients: int = 0  # left out: exceptions for clients, which here reach names of one feed, and there the whole zone
     too_long: int = 0  # left out: with the zone's name behind it, it would be longer than a name may be
 
     def count(self, word: str) -> None:
@@ -82,7 +85,10 @@ def triggers(index: Index, policy: Policy, zone: Name, report: Report) -> Iterat
     report.special = index.apps[SPECIAL].entries if SPECIAL in index.apps and SPECIAL in policy.apps else 0
     for network, word in _addresses(index, ours):
         report.count("address")
-        yield owner_of(network), word
+        yield owner_of(network, "rpz-ip"), word
+    for network, word in _clients(index, ours, report):
+        report.count("client")
+        yield owner_of(network, "rpz-client-ip"), word
 
 
 @dataclass(slots=True)
@@ -150,7 +156,7 @@ class _Names:
                 self._report.too_long += 1
                 continue
             said = word or Word.PASSTHRU
-            self._report.count(said.name.lower())
+            self._report.count(said.name.lower().replace("_", "-"))
             yield owner, said
 
     def _forget(self, name: Name) -> None:
@@ -180,9 +186,11 @@ class _Names:
         return known
 
     def _asked(self, name: Name) -> tuple[Word | None, Word | None]:
-        at = decide(self._policy, self._index, name).action
+        at = decide(self._policy, self._index, name, True).action
         probe = _PROBE + name
-        below = decide(self._policy, self._index, probe).action if len(probe) <= names.MAX_NAME else Action.PASSTHRU
+        below = (
+            decide(self._policy, self._index, probe, True).action if len(probe) <= names.MAX_NAME else Action.PASSTHRU
+        )
         return WORDS.get(at), WORDS.get(below)
 
     def _note(self, each: int) -> None:
@@ -220,15 +228,34 @@ def _count_pattern(report: Report, index: Index, each: int) -> None:
 def _addresses(index: Index, policy: Policy) -> Iterator[tuple[_Network, Word]]:
     """Yield disjoint ranges; those of IPv4 also in the dress in which IPv6 clients reach them."""
     for start, end in index.stretches(4):
-        if word := WORDS.get(inspect_address(policy, index, start).action):
+        if word := WORDS.get(inspect_address(policy, index, start, names.ROOT, True).action):
             for network in summarize_address_range(IPv4Address(start), IPv4Address(end)):
                 yield network, word
                 yield _dressed("64:ff9b::", 96, network), word  # NAT64 (RFC 6052 §2.1)
                 yield _dressed("2002::", 16, network), word  # 6to4 (RFC 3056 §2)
     for start, end in index.stretches(16):
-        if word := WORDS.get(inspect_address(policy, index, start).action):
-            for wide in summarize_address_range(IPv6Address(start), IPv6Address(end)):
+        if word := WORDS.get(inspect_address(policy, index, start, names.ROOT, True).action):
+            for wide in _networks(start, end):
                 yield wide, word
+
+
+def _clients(index: Index, policy: Policy, report: Report) -> Iterator[tuple[_Network, Word]]:
+    """Yield disjoint ranges of clients whose every question is answered so."""
+    for size in (4, 16):
+        for start, end in index.client_stretches(size):
+            judged = replace(policy, client_rules=index.find_client(start))
+            verdict = decide(judged, index, _PROBE + names.ROOT, True)
+            if word := WORDS.get(verdict.action):
+                for network in _networks(start, end):
+                    yield network, word
+            report.clients += any(rule.allow and rule.app in policy.apps for rule in judged.client_rules)
+
+
+def _networks(start: bytes, end: bytes) -> Iterator[_Network]:
+    if len(start) == 4:
+        yield from summarize_address_range(IPv4Address(start), IPv4Address(end))
+    else:
+        yield from summarize_address_range(IPv6Address(start), IPv6Address(end))
 
 
 def _dressed(prefix: str, length: int, inner: IPv4Network) -> IPv6Network:
@@ -236,8 +263,8 @@ def _dressed(prefix: str, length: int, inner: IPv4Network) -> IPv6Network:
     return IPv6Network((outer, length + inner.prefixlen))
 
 
-def owner_of(network: _Network) -> str:
-    """Return the owner of a response-ip trigger: `24.0.2.0.192.rpz-ip`, `32.zz.db8.2001.rpz-ip`.
+def owner_of(network: _Network, kind: str) -> str:
+    """Return the owner of a trigger about addresses: `24.0.2.0.192.rpz-ip`, `32.zz.db8.2001.rpz-client-ip`.
 
     The longest run of two or more zero words is written `zz`, which servers insist on.
     """
@@ -251,7 +278,7 @@ def owner_of(network: _Network) -> str:
         length, start = max(runs)
         if length >= 2:
             words[-start : -start + length] = ["zz"]
-    return ".".join((str(network.prefixlen), *reversed(words), "rpz-ip"))
+    return ".".join((str(network.prefixlen), *reversed(words), kind))
 
 
 def _zeros(numbers: list[int], at: int) -> int:
@@ -276,6 +303,7 @@ def told(report: Report) -> Iterator[str]:
         (report.too_long, "triggers are left out: with the zone's name they are longer than a name may be"),
         (report.monitored, "entries are left out: their apps are only monitored for this group"),
         (report.shadow, "entries are left out: they are in shadow, or a rollout has not reached the whole group"),
+        (report.clients, "ranges of clients are left out: what excepts them from one feed would lift the whole zone"),
         (report.special, "special-use names are left out: each resolver has its own answers for those"),
         (report.guarded, "entries at shared parents reach aliases too, which they do not do here"),
         (report.exceptions, "exceptions also spare the aliases and addresses in the answer, which are looked at here"),

@@ -15,8 +15,9 @@ from blocker.config import Gating
 from blocker.egress import talk
 from blocker.egress.memo import Memo
 from blocker.egress.talk import Ask, Done, Forget, Message, Status
+from blocker.exchange import Exchange
 from blocker.fast import Fast
-from blocker.line import Exchange, Line
+from blocker.line import Line
 from blocker.policy import Gate
 from blocker.serve.channel import Channel
 from blocker.sinks.region import Region, Word

@@ -90,7 +90,7 @@ class Generation:
         approved = excepted.approved(standing, before.approved if before is not None else None)
         granted = excepted.shortened(approved.grants, standing.ends)
         if before is not None and before.path == path:
-            clients = Clients(before.config, before.index.apps, standing.moment, granted)
+            clients = Clients(before.config, before.index, standing.moment, granted)
             return replace(before, clients=clients, approved=approved)
         try:
             said = json.loads(Path(path).read_bytes())
@@ -103,7 +103,7 @@ class Generation:
             raise ArtifactError(f"{path}: not a generation: {error}. Run `blocker reload`.") from error
         index = Index.open(index_path, pause)
         basis = Basis(index.digest[:_SHORT], policy_version(config)[:_SHORT])
-        clients = Clients(config, index.apps, standing.moment, granted)
+        clients = Clients(config, index, standing.moment, granted)
         return cls(path, number, config, index, clients, servers, wording(config), basis, approved)
 
     def cache_limits(self, workers: int) -> Limits:

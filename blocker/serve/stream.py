@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from blocker.config import Limits
-from blocker.line import TCP, Exchange, Transport
+from blocker.exchange import TCP, Exchange, Transport
 from blocker.serve.accept import Acceptor
 from blocker.sinks.region import Region, Word
 

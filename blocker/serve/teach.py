@@ -16,7 +16,7 @@ from blocker.cache import Cache
 from blocker.egress import talk
 from blocker.egress.talk import Answer, Done, LookUp, Message, Refused
 from blocker.errors import WireError
-from blocker.line import Exchange
+from blocker.exchange import Exchange
 from blocker.names import Name
 from blocker.policy import PASSTHRU, Trigger
 from blocker.serve.channel import Channel

@@ -23,8 +23,9 @@ from blocker.cache import Cache
 from blocker.config import Config
 from blocker.errors import BlockerError
 from blocker.events import ATTEMPT, QUERY, SEARCH
+from blocker.exchange import TCP, UDP, Exchange, Transport
 from blocker.fast import Fast
-from blocker.line import TCP, UDP, Exchange, Line, Transport
+from blocker.line import Line
 from blocker.serve import priority
 from blocker.serve.accept import descriptors
 from blocker.serve.excepted import Standing

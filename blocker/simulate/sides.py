@@ -49,7 +49,7 @@ class Side:
         if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)  # the server would not serve this either
         found = rollouts.in_force(found, config.state_dir(found))
-        return cls(index, Clients(found, index.apps, time.time()))
+        return cls(index, Clients(found, index, time.time()))
 
     def policy_for(self, client: str, group: str) -> Policy:
         """Return the policy of a client as a log has it; of `group` if its address was shortened or hashed."""
@@ -88,7 +88,9 @@ def read_via(text: str) -> Via:
 
 
 def state(verdict: Verdict) -> str:
-    """Return `blocked`, `excepted`, `monitored`, `shadow` or `allowed`."""
+    """Return `blocked`, `limited` (to TCP), `excepted`, `monitored`, `shadow` or `allowed`."""
+    if verdict.action is Action.TCP_ONLY:
+        return "limited"
     if verdict.action is not Action.PASSTHRU:
         return "blocked"
     if verdict.waiver is not None:

@@ -10,7 +10,7 @@ from blocker.wire.constants import AD, CD, DO, FORMERR, HEADER_SIZE, NOTIMP, OPT
 from blocker.wire.query import Query
 
 if TYPE_CHECKING:
-    from blocker.line import Exchange
+    from blocker.exchange import Exchange
 
 TICK: Final = 0.02  # seconds: how exact timers are; a heap would be exact, and dearer
 _HEADER: Final = Struct("!HHHHHH")

@@ -15,7 +15,8 @@ from dnslib import DNSRecord
 from blocker import names
 from blocker.config import Endpoint, Upstream
 from blocker.errors import WireError
-from blocker.line import Exchange, Line
+from blocker.exchange import Exchange
+from blocker.line import Line
 from blocker.names import Name
 from blocker.sinks.region import MAX_UPSTREAMS, Region, UpstreamWord, Word
 from blocker.upstream.entropy import Entropy

@@ -33,7 +33,7 @@ from blocker.lists.opened import opened
 
 config = Config.model_validate({})
 index = opened(config.lists, Path(sys.argv[2]), Path(sys.argv[2]))
-observer = Observer(Setting(index, frozenset()), Clients(config, index.apps, time.time()).policy_for)
+observer = Observer(Setting(index, frozenset()), Clients(config, index, time.time()).policy_for)
 recorded.prepare()
 found = packets = 0
 began = time.process_time()

@@ -89,6 +89,38 @@ def test_explain(explain, arguments, status, said):
     assert [part for part in said if part not in result.output] == [], result.output
 
 
+ZONE = """\
+$ORIGIN theirs.example.
+@ 60 SOA a. b. 1 2 3 4 5
+slow.net CNAME rpz-tcp-only.
+24.0.100.51.198.rpz-client-ip CNAME .
+32.7.100.51.198.rpz-client-ip CNAME rpz-passthru.
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["a.example", "--client", "198.51.100.1"], 1, [
+            "a.example: blocked", "nxdomain: the client hears NXDOMAIN", "198.51.100.0/24 (client-ip), ", ":4",
+        ]),
+        (["a.example", "--client", "198.51.100.7"], 0, [
+            "allowed", "198.51.100.7/32 (client-ip), ", ":5: an exception", "198.51.100.0/24 (client-ip), ",
+        ]),
+        (["a.example"], 0, ["allowed", "no list entry applies"]),
+        (["slow.net"], 0, ["slow.net: limited", "tcp-only: the client hears an empty answer cut short (TC) over UDP"]),
+    ],
+)  # fmt: skip
+def test_a_policy_zone(explain, tmp_path, arguments, status, said):
+    (tmp_path / "zone").write_text(ZONE)
+    feed = f"feeds: [{{name: theirs, app: theirs, url: 'file://{tmp_path}/zone', format: rpz}}]\n"
+    (tmp_path / "b.yaml").write_text(CONFIG + feed)
+    assert CliRunner().invoke(blocker, ["lists", "update", "--config", str(tmp_path / "b.yaml")]).exit_code == 0
+    result = explain(*arguments)
+    assert result.exit_code == status, result.output
+    assert [part for part in said if part not in result.output] == [], result.output
+
+
 def test_json(explain):
     said = json.loads(explain("www.tiktok.com", "--json").output)
     assert said["verdict"] == "blocked"

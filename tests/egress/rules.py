@@ -66,7 +66,7 @@ def gathered(folder: Path, text: str = CONFIG, ranges: dict[str, list[str]] | No
     """Return a configuration, and the facts of the lists under it."""
     compiled = index(folder, ranges)
     found = config.parse(text, "b.yaml", folder)
-    return found, facts.gather(found, Clients(found, compiled.apps, 0.0), compiled)
+    return found, facts.gather(found, Clients(found, compiled, 0.0), compiled)
 
 
 def rendered(folder: Path, text: str = CONFIG, ranges: dict[str, list[str]] | None = None) -> Ruleset:

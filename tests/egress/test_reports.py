@@ -48,7 +48,7 @@ def lists(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lists")
     made = index(folder, {"chat": ["203.0.113.0/24"], "video": ["198.51.100.7"], "bypass": ["?9.9.9.9"]})
     found = config.parse(CONFIG, "b.yaml", folder)
-    return InForce(Clients(found, made.apps, 0.0), made, Basis())
+    return InForce(Clients(found, made, 0.0), made, Basis())
 
 
 @pytest.mark.parametrize(("chain", "packet", "expected"), [

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from blocker import names
 from blocker.config import Lists
+from blocker.events import entry_id
 from blocker.lists import compile as compiling
 from blocker.lists.feed import FeedFile
 from blocker.lists.gather import gather
@@ -122,6 +123,9 @@ help.bad.example CNAME rpz-passthru.
 quiet.example CNAME rpz-drop.
 walled.example A 192.0.2.9
 24.0.2.0.192.rpz-ip CNAME .
+slow.example CNAME rpz-tcp-only.
+24.0.100.51.198.rpz-client-ip CNAME .
+32.7.100.51.198.rpz-client-ip CNAME rpz-passthru.
 """
 
 
@@ -134,6 +138,7 @@ walled.example A 192.0.2.9
         ("quiet.example", "exact", "drop", False, 6),
         ("walled.example", "exact", "sinkhole", False, 7),
         ("192.0.2.7", "cidr", "nxdomain", False, 8),
+        ("slow.example", "exact", "tcp-only", False, 9),
     ],
 )
 def test_a_policy_zone_keeps_its_answers(tmp_path, asked, scope, answer, allow, line):
@@ -158,6 +163,25 @@ def test_a_name_that_a_feed_repeats_costs_a_query_nothing(tmp_path):
     assert [(rule.allow, rule.source.rpartition("/")[2]) for rule in found] == [
         (True, "copy:1"), (False, "copy:2"), (False, "other:1"),
     ]  # fmt: skip
+
+
+def test_a_policy_zone_speaks_of_clients(tmp_path):
+    (tmp_path / "copy").write_text(ZONE)
+    feeds = [FeedFile("zone", "threats", tmp_path / "copy", "auto")]
+    compiling.build(gather(Lists(built_in=False), feeds=feeds), tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    assert index.judges_clients
+    found = index.find_client(ip_address("198.51.100.7").packed)
+    assert [(rule.value, rule.allow, rule.answer, rule.trigger) for rule in found] == [
+        ("198.51.100.7/32", True, None, "client-ip"), ("198.51.100.0/24", False, "nxdomain", "client-ip"),
+    ]  # fmt: skip
+    assert len({entry_id(rule) for rule in found}) == 2
+    assert index.find_client(ip_address("198.51.101.7").packed) == index.find_client(ip_address("::1").packed) == ()
+    assert index.find_address(ip_address("198.51.100.7").packed) == ()  # nothing of it is about answers
+    assert [value for _, key, _, value in index.walk() if not key] == [
+        "192.0.2.0/24", "client-ip 198.51.100.0/24", "client-ip 198.51.100.7/32",
+    ]  # fmt: skip
+    assert list(map(len, (list(index.client_stretches(4)), list(index.client_stretches(16))))) == [3, 0]
 
 
 def test_below_a_name_is_not_the_name(tmp_path):

@@ -12,9 +12,10 @@ from blocker.config import Config
 from blocker.exceptions.entry import Grant
 from blocker.policy import stage_of
 from blocker.rollout.stages import bucket
+from tests.oracle import Loaded
 
 GROUPS = [{"name": "pilot", "clients": ["10.0.0.0/8"]}, {"name": "lab", "clients": ["192.0.2.0/24"]}]
-APPS = {"tiktok": 1, "trial": 1}
+APPS = Loaded(("tiktok", "trial"))
 
 
 def clients(*plans, salt=""):

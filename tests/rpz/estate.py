@@ -122,7 +122,7 @@ def expected(folder):
     found = config.Config.model_validate({**POLICY, "lists": {"built_in": False, "directories": [str(folder)]}})
     compiling.build(gather(found.lists), folder / "index")
     index = Index.open(folder / "index")
-    policy = Clients(found, index.apps, 0).policies["staff"]
+    policy = Clients(found, index, 0).policies["staff"]
     told = {addressed(each): Said(addresses=[each]) for each in ADDRESSES}
     told |= {aliased(each): Said(aliases=[each]) for each in ALIASES}
 

@@ -117,6 +117,29 @@ def test_special_names_are_each_resolvers_own(tmp_path):
     assert report.special == 1
 
 
+def test_what_a_feed_says_in_rpz_is_said_again(tmp_path):
+    feed = """\
+slow.example CNAME rpz-tcp-only.
+24.0.2.0.192.rpz-client-ip CNAME .
+32.7.2.0.192.rpz-client-ip CNAME rpz-passthru.
+64.zz.1.db8.2001.rpz-client-ip CNAME rpz-drop.
+32.9.0.51.198.rpz-ip CNAME rpz-tcp-only.
+"""
+    index, policies = compiled(tmp_path, {}, feed=feed)
+    report = Report()
+    found = {owner: word.name.lower() for owner, word in zone.triggers(index, policies["default"], ORIGIN, report)}
+    clients = {owner.removesuffix(".rpz-client-ip"): word for owner, word in found.items() if "client" in owner}
+    assert {owner: word for owner, word in found.items() if owner.startswith(("slow", "32.9"))} == {
+        "slow.example": "tcp_only", "32.9.0.51.198.rpz-ip": "tcp_only",
+    }  # fmt: skip
+    # The exception reaches the names of its feed alone, and would lift the whole zone there: a gap says less.
+    assert clients.pop("64.zz.1.db8.2001") == "drop"
+    assert set(clients.values()) == {"nxdomain"}
+    assert sum(2 ** (32 - int(owner.partition(".")[0])) for owner in clients) == 255
+    assert (report.clients, report.triggers["client"]) == (1, 9)
+    assert any("ranges of clients are left out" in line for line in zone.told(report))
+
+
 @pytest.mark.parametrize(("text", "owner"), [
     ("192.0.2.0/24", "24.0.2.0.192.rpz-ip"),
     ("192.0.2.7/32", "32.7.2.0.192.rpz-ip"),
@@ -128,7 +151,7 @@ def test_special_names_are_each_resolvers_own(tmp_path):
     ("::/1", "1.zz.rpz-ip"),
 ])  # fmt: skip
 def test_owner_of(text, owner):
-    assert zone.owner_of(ip_network(text)) == owner
+    assert zone.owner_of(ip_network(text), "rpz-ip") == owner
 
 
 # Any lists: a resolver that follows RFC 4592, and one that takes the longest match, find what decide says.

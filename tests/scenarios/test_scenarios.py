@@ -21,11 +21,11 @@ from blocker.events import ATTEMPT
 from blocker.fast import Fast
 from blocker.line import Line
 from blocker.lists import marked
-from blocker.policy import Action
+from blocker.policy import Action, Trigger
 from blocker.upstream.exchange import message, question_of
 from blocker.wire.constants import NOERROR, NXDOMAIN, SERVFAIL
 from blocker.wire.response import scan
-from tests.oracle import Journal, Table, ask, heard, lines, rule, said
+from tests.oracle import Journal, Loaded, Table, ask, heard, lines, rule, said
 
 HERE = Path(__file__).parent
 START = 1_000_000.0  # monotonic seconds
@@ -68,8 +68,10 @@ class Play:
     def do_lists(self, lists, _place):
         """From now on these lists are in force."""
         rules = [each for app, said in lists.items() for each in rules_of(app, said or {})]
-        self.clients = Clients(self.config, lists, 0)
-        self.line.adopt(Table(*rules), self.line.wording, self.clients.policy_for)
+        named = [each for each in rules if each.trigger is Trigger.CLIENT_IP]
+        self.clients = Clients(self.config, Loaded(lists, *named), 0)
+        others = (each for each in rules if each.trigger is None)
+        self.line.adopt(Table(*others), self.line.wording, self.clients.policy_for)
 
     def do_upstream(self, script, _place):
         """From now on the upstream says this."""
@@ -180,13 +182,14 @@ def rules_of(app, said):
         for entry in said.get(kind) or ():
             number += 1
             entry = {"value": entry} if isinstance(entry, str) else dict(entry)
-            value, answer = entry.pop("value"), entry.pop("answer", None)
+            value, answer, trigger = entry.pop("value"), entry.pop("answer", None), entry.pop("trigger", None)
             yield rule(
                 value,
                 app,
                 allow=kind == "allow",
                 line=number,
                 answer=Action(answer) if answer else None,
+                trigger=Trigger(trigger) if trigger else None,
                 **entry,
                 **about,
             )

@@ -28,6 +28,8 @@ CONFIG = Config.model_validate({
 
 
 class Lists(Table):
+    judges_clients = False
+
     def __init__(self, *rules):
         super().__init__(*rules)
         self.apps = {rule.app: SimpleNamespace(decision=f"Decision on {rule.app}") for rule in rules}
@@ -39,7 +41,7 @@ LISTS = Lists(
     rule("localhost", app="special", quiet=True),
     rule("wechat.com", app="wechat"),
 )
-FORCE = Force(Clients(CONFIG, LISTS.apps, 0), LISTS, Basis("l1", "p1"))
+FORCE = Force(Clients(CONFIG, LISTS, 0), LISTS, Basis("l1", "p1"))
 
 
 def flow(client=STAFF, port=80):

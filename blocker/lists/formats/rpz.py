@@ -15,7 +15,7 @@ from typing import Final
 from blocker.lists import ranges, row
 from blocker.lists.formats.draft import MAX_TEXT, NAME, Draft, plain_key
 from blocker.lists.source import Entry
-from blocker.policy import Action, Scope
+from blocker.policy import Action, Scope, Trigger
 
 _MAX_WORDS: Final = 200  # of one record, over all its lines
 
@@ -24,18 +24,19 @@ _ACTIONS: Final = {
     b"*.": row.answering(Action.NODATA),
     b"rpz-drop.": row.answering(Action.DROP),
     b"rpz-passthru.": row.ALLOW,
+    b"rpz-tcp-only.": row.answering(Action.TCP_ONLY),
 }
 _LOCAL: Final = row.answering(Action.SINKHOLE)
 _TRIGGERS: Final = {
-    "rpz-client-ip": "is about the client's address: say so with a group of clients",
     "rpz-nsdname": "is about a zone's name servers, which a forwarder does not see",
     "rpz-nsip": "is about a zone's name servers, which a forwarder does not see",
 }
+_RANGES: Final = {"rpz-ip": None, "rpz-client-ip": Trigger.CLIENT_IP}
 _SKIPPED: Final = frozenset(("soa", "ns", "rrsig", "nsec", "nsec3", "nsec3param", "dnskey", "cds", "cdnskey", "zonemd"))
 
 _PLAIN: Final = re.compile(
     rb"(\*\.)?(" + NAME + rb")[ \t]+(?:[0-9]{1,10}[ \t]+)?(?:in[ \t]+)?cname[ \t]+"
-    rb"(\.|\*\.|rpz-passthru\.|rpz-drop\.)[ \t]*(?:;.*)?"
+    rb"(\.|\*\.|rpz-passthru\.|rpz-drop\.|rpz-tcp-only\.)[ \t]*(?:;.*)?"
 ).fullmatch
 _WORD: Final = re.compile(r'"(?:[^"\\]|\\.)*"|;.*|[()]|[^\s;()"]+|"', re.DOTALL)
 _TTL: Final = re.compile(r"(?:[0-9]+[smhdw]?)+").fullmatch
@@ -158,8 +159,8 @@ class _Zone:
             return
         self._local = (trigger, flags)
         name, _, last = trigger.rpartition(".")
-        if last == "rpz-ip":
-            self._range(number, name, flags)
+        if last in _RANGES:
+            self._range(number, name, flags, _RANGES[last])
         elif last.startswith("rpz-"):
             draft.unsupported(number, f"the trigger {last} {_TRIGGERS.get(last, 'is not known')}")
         elif trigger == "*":
@@ -182,25 +183,34 @@ class _Zone:
             return flags
         elif rdata[0] == f"{trigger}.":  # PASSTHRU as it was written before rpz-passthru
             return row.ALLOW
-        elif rdata[0] == "rpz-tcp-only.":
-            draft.unsupported(number, "the action TCP-only is not known here")
         elif rdata[0].startswith("rpz-") and rdata[0].count(".") <= 1:
             draft.bad(number, f"{rdata[0]!r} is not an action; is the dot at its end missing")
         else:
             return _LOCAL
         return None
 
-    def _range(self, number: int, text: str, flags: int) -> None:
+    def _range(self, number: int, text: str, flags: int, trigger: Trigger | None) -> None:
         network = _network(text)
+        allow = bool(flags & row.ALLOW)
         if network is None:
             self._draft.bad(number, f"{text!r} is not an address range. Write 24.0.2.0.192.rpz-ip for 192.0.2.0/24")
-        elif ranges.too_wide(network):
+        elif trigger is None and ranges.too_wide(network):
             self._draft.refuse(number, f"{network} is too wide a range to be one app's")
+        elif trigger is Trigger.CLIENT_IP and not allow and ranges.too_many(network):
+            self._draft.refuse(number, f"{network} are too many clients for a stranger to take all names from")
         else:
             answer = row.answer_of(flags)
-            allow = bool(flags & row.ALLOW)
             self._draft.ranges.append(
-                Entry(number, str(network), Scope.CIDR, network, allow=allow, answer=answer, exclusive=True)
+                Entry(
+                    number,
+                    str(network),
+                    Scope.CIDR,
+                    network,
+                    allow=allow,
+                    answer=answer,
+                    exclusive=trigger is None,
+                    trigger=trigger,
+                )
             )
 
 

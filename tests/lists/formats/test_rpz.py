@@ -10,7 +10,7 @@ from blocker import names
 from blocker.lists import row
 from blocker.lists.formats import rpz
 from blocker.lists.formats.draft import Draft, lines_of
-from blocker.policy import Action
+from blocker.policy import Action, Trigger
 
 HEAD = "$TTL 60\n@ IN SOA localhost. root.localhost. (1 2 ; serial\n 3 4 5)\n  NS localhost.\n"
 
@@ -37,6 +37,8 @@ def said(flags):
         ("bad.example IN 300 CNAME *.", ("bad.example", "exact", "nodata")),
         ("bad.example 1h CNAME rpz-drop. ; why", ("bad.example", "exact", "drop")),
         ("ok.example\tCNAME\trpz-passthru.", ("ok.example", "exact", "passthru")),
+        ("bad.example CNAME rpz-tcp-only.", ("bad.example", "exact", "tcp-only")),
+        ("*.bad.example 60 IN CNAME rpz-tcp-only.", ("bad.example", "below", "tcp-only")),
         ("ok.example CNAME ok.example.", ("ok.example", "exact", "passthru")),  # as it was written before
         ("*.ok.example CNAME rpz-passthru.", ("ok.example", "below", "passthru")),
         ("bad.example A 192.0.2.1", ("bad.example", "exact", "sinkhole")),
@@ -74,12 +76,29 @@ def test_addresses(owner, network):
 
 
 @pytest.mark.parametrize(
+    ("owner", "network", "action"),
+    [
+        ("32.1.2.0.192", "192.0.2.1/32", "."),
+        ("16.0.0.2.192", "192.2.0.0/16", "rpz-tcp-only."),
+        ("32.zz.db8.2001", "2001:db8::/32", "*."),
+        ("0.0.0.0.0", "0.0.0.0/0", "rpz-passthru."),  # everybody is excepted from this feed: harmless
+    ],
+)
+def test_clients(owner, network, action):
+    draft, kept = read(f"{HEAD}{owner}.rpz-client-ip CNAME {action}\n")
+    (entry,) = draft.ranges
+    assert (kept, entry.value, entry.trigger, entry.exclusive) == ([], network, Trigger.CLIENT_IP, False)
+    assert (entry.allow, entry.answer) == {
+        ".": (False, Action.NXDOMAIN), "*.": (False, Action.NODATA), "rpz-passthru.": (True, None),
+        "rpz-tcp-only.": (False, Action.TCP_ONLY),
+    }[action]  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("line", "counted"),
     [
         ("ns.bad.example.rpz-nsdname CNAME .", "unsupported"),
         ("24.0.2.0.192.rpz-nsip CNAME .", "unsupported"),
-        ("32.1.2.0.192.rpz-client-ip CNAME rpz-passthru.", "unsupported"),
-        ("bad.example CNAME rpz-tcp-only.", "unsupported"),
         ("bad.example.rpz-new CNAME .", "unsupported"),
         ("bad.example DNAME other.example.", "unsupported"),
         ("$INCLUDE other", "unsupported"),
@@ -96,6 +115,9 @@ def test_addresses(owner, network):
         ("33.1.2.0.192.rpz-ip CNAME .", "bad"),
         ("24.1.2.0.192.rpz-ip CNAME .", "bad"),  # bits beyond the prefix
         ("nonsense.rpz-ip CNAME .", "bad"),
+        ("33.1.2.0.192.rpz-client-ip CNAME .", "bad"),
+        ("15.0.0.2.192.rpz-client-ip CNAME .", "refused"),  # a whole organisation
+        ("31.zz.db8.2001.rpz-client-ip CNAME rpz-drop.", "refused"),
         ("* CNAME .", "refused"),
         ("0.0.0.0.0.rpz-ip CNAME .", "refused"),
         ("7.0.0.0.2.rpz-ip CNAME .", "refused"),
@@ -150,6 +172,7 @@ LABELS = st.lists(st.sampled_from(["a", "b", "www", "x-1", "_tcp", "123"]), min_
 OWNERS = st.tuples(st.sampled_from(["", "*."]), LABELS, st.sampled_from([".example", ".com"])).map("".join)
 ACTIONS = {
     "CNAME .": "nxdomain", "CNAME *.": "nodata", "CNAME rpz-drop.": "drop", "CNAME rpz-passthru.": "passthru",
+    "CNAME rpz-tcp-only.": "tcp-only",
     "A 192.0.2.1": "sinkhole", "CNAME garden.example.": "sinkhole", 'TXT "a;b"': "sinkhole",
 }  # fmt: skip
 SPELLINGS = st.sampled_from(["{} {}", "{} 60 {}", "{}  IN\t{} ; why", "{} IN 60 {}", "{} ({})", "{} {} (\n)"])
