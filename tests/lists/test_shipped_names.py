@@ -30,7 +30,7 @@ def index(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def strictest(index):
-    return Clients(Config(), index.apps, time.time()).unlisted
+    return Clients(Config(), index, time.time()).unlisted
 
 
 BLOCKED = {
