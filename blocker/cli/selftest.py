@@ -15,11 +15,9 @@ from rich.table import Table
 from blocker import config
 from blocker.bundle import current as bundles
 from blocker.cli import feeds
+from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option
-from blocker.clients import Clients
-from blocker.exceptions import store
 from blocker.lists import gather
-from blocker.rollout import state as rollouts
 from blocker.selftest.run import Force, Report, Result, Round
 from blocker.serve.generation import wording
 from blocker.simulate.sides import Side
@@ -38,13 +36,10 @@ def commands(ctx: click.Context, path: Path | None, as_json: bool) -> None:
     """
     found = config.load(path)
     with TemporaryDirectory(prefix="blocker-") as scratch:
-        side = Side.open(found, Path(scratch), feeds.in_force(found))
-        source = bundles.in_force(found)
-        must = gather.required(source.lists)
-        standing = rollouts.in_force(found, config.state_dir(found))
-        clients = Clients(standing, side.index, time.time(), store.snapshot(found, source.granted).granted)
+        side = Side.open(found, Path(scratch), feeds.in_force(found), granted(found))
+        must = gather.required(bundles.in_force(found).lists)
         needed = sorted(each.name for each in must.needed.values())
-        force = Force(side.index, clients, wording(found), needed, side.index.places())
+        force = Force(side.index, side.clients, wording(found), needed, side.index.places())
         listeners = [end for end in found.listen if end.port]
         report = Round(force, listeners, found.selftest).run(int(time.time()))
     click.echo(json.dumps(_data(report))) if as_json else _print(report)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from blocker import config
 from blocker.cli import feeds, replaying
+from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option, overrides
 from blocker.errors import LogError
 from blocker.lists.guard import guard
@@ -38,6 +39,11 @@ from blocker.simulate.sources import source
     metavar="FILE",
     help="New configuration; not said: the one in force.",
 )
+@click.option(
+    "--exceptions/--no-exceptions",
+    default=True,
+    help="People's exceptions in force count; without them: what the lists will do when those are over.",
+)
 @replaying.log_options
 @json_option
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page to FILE.")
@@ -55,6 +61,7 @@ def commands(
     path: Path | None,
     lists: tuple[Path, ...],
     new_config: Path | None,
+    exceptions: bool,
     against: tuple[Path, ...],
     more: tuple[Path, ...],
     stated: str | None,
@@ -76,7 +83,10 @@ def commands(
     after = config.load(new_config if new_config is not None else path, overrides(lists=lists))
     with replaying.engine(memory) as engine:
         engine.progress("Compiling the lists", 0.0)
-        old, new = (Side.open(each, engine.scratch, feeds.in_force(each)) for each in (before, after))
+        old, new = (
+            Side.open(each, engine.scratch, feeds.in_force(each), granted(each) if exceptions else ())
+            for each in (before, after)
+        )
         found = source(engine, against + more, Format(stated) if stated else None, since=since, until=until)
         report = replay(engine, found, old, new, guard(after.lists), limit=limit or None)
     if html is not None:

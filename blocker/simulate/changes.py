@@ -15,6 +15,7 @@ class Kind(StrEnum):
 
     BLOCKED = "newly blocked"
     ALLOWED = "newly allowed"
+    EXCEPTED = "newly excepted"  # passes, and only because of an exception that people approved
     MONITORED = "newly monitored"
     SHADOW = "newly in shadow"
     ANSWERED = "answered otherwise"  # as before, but for another app or with another action
@@ -98,6 +99,7 @@ def difference(old: Verdict, new: Verdict) -> Difference | None:
     if (after := state(new)) != (before := state(old)):
         kinds = {
             "blocked": Kind.BLOCKED,
+            "excepted": Kind.EXCEPTED,
             "monitored": Kind.MONITORED,
             "shadow": Kind.SHADOW,
             "allowed": Kind.ALLOWED,
@@ -114,6 +116,8 @@ def worded(verdict: Verdict) -> str:
     said = state(verdict)
     if said == "blocked":
         said = f"blocked ({verdict.action})"
+    if verdict.waiver is not None:
+        said = f"excepted by {verdict.waiver.id}"
     rule = verdict.rule
     if rule is None:
         return said

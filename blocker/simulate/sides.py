@@ -11,6 +11,7 @@ from blocker.bundle import current as bundles
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import ConfigError, NameFormatError
+from blocker.exceptions.entry import Grant
 from blocker.lists.feed import FeedFile
 from blocker.lists.index import Index
 from blocker.lists.opened import opened
@@ -38,10 +39,12 @@ class Side:
     clients: Clients
 
     @classmethod
-    def open(cls, found: Config, scratch: Path, feeds: Sequence[FeedFile] = ()) -> "Side":
+    def open(
+        cls, found: Config, scratch: Path, feeds: Sequence[FeedFile] = (), granted: Sequence[Grant] = ()
+    ) -> "Side":
         """Return the side of the configuration `found` with the copies of its `feeds`, as schedules have it now.
 
-        Exceptions of people's are left out: what lists do is the question.
+        Of people's exceptions, `granted`, those count that are in force now.
 
         Raises ConfigError, ListError, BundleError, ArtifactError.
         """
@@ -49,7 +52,7 @@ class Side:
         if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)  # the server would not serve this either
         found = rollouts.in_force(found, config.state_dir(found))
-        return cls(index, Clients(found, index, time.time()))
+        return cls(index, Clients(found, index, time.time(), granted))
 
     def policy_for(self, client: str, group: str) -> Policy:
         """Return the policy of a client as a log has it; of `group` if its address was shortened or hashed."""

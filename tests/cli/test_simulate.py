@@ -1,11 +1,15 @@
 """`blocker simulate`: what it prints, and the exit status scripts rely on."""
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
 
 from blocker.cli import blocker
+from blocker.config import load
+from blocker.exceptions import entry, store
+from blocker.exceptions.entry import Grant, Person
 from tests.simulate.estates import GROUPS, NEW, OLD, estate, line
 
 LOG = line("help.game.example") + line("a.new.example") + line("www.game.example") + line("far.example", "192.0.2.4")
@@ -104,3 +108,23 @@ def test_it_agrees_with_explain(folder):
             ] == verdicts
         else:
             assert verdicts[0] == verdicts[1]
+
+
+def test_exceptions_in_force_count_unless_they_are_left_out(folder):
+    """Staff may have a.new.example for an hour: for others the new list blocks it, and for all once that is over."""
+    found = load(folder / "now" / "blocker.yaml")
+    now = int(time.time())
+    with store.opened(found) as kept:
+        grant = Grant("", "", "suffix", "a.new.example", "", "staff", "", 0, now + 3600)
+        kept.add(entry.request(grant, "a visit", Person("ines"), now, longest=3600), now)
+        kept.change("1", "approved", lambda each: entry.approve(each, Person("omar"), now), now)
+    (folder / "staff.jsonl").write_text(line("a.new.example") + line("a.new.example", "192.0.2.4"))
+
+    def kinds(*more):
+        said = json.loads(run(folder, "--json", *more, logs=("staff.jsonl",)).stdout)
+        return {(each["group"], each["kind"], each["after"].partition(":")[0]) for each in said["changes"]}
+
+    assert kinds() == {
+        ("default", "newly blocked", "blocked (sinkhole)"), ("staff", "newly excepted", "excepted by 1"),
+    }  # fmt: skip
+    assert {each[1] for each in kinds("--no-exceptions")} == {"newly blocked"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocker.policy import PASSTHRU, Action, Rule, Scope, Trigger, Verdict
+from blocker.policy import PASSTHRU, Action, Rule, Scope, Trigger, Verdict, Waiver
 from blocker.simulate.changes import Kind, Report, Status, Total, difference, worded
 
 
@@ -14,18 +14,23 @@ GAMES, GAMES_MOVED, TOYS = rule("games"), rule("games", source="x.txt:2"), rule(
 BLOCKED = Verdict(Action.SINKHOLE, Trigger.QNAME, GAMES)
 MONITORED = Verdict(Action.PASSTHRU, Trigger.QNAME, GAMES, monitored=True)
 SHADOW = Verdict(Action.PASSTHRU, Trigger.QNAME, GAMES, monitored=True, shadow=True)
-EXCEPTED = Verdict(Action.PASSTHRU, Trigger.QNAME, rule("toys", allow=True))
+EXCEPTED = Verdict(Action.PASSTHRU, Trigger.QNAME, GAMES, monitored=True, waiver=Waiver("7", app="games"))
+LISTED = Verdict(Action.PASSTHRU, Trigger.QNAME, rule("toys", allow=True))
 
 
 @pytest.mark.parametrize(("old", "new", "found"), [
     (PASSTHRU, PASSTHRU, None),
-    (PASSTHRU, EXCEPTED, None),
+    (PASSTHRU, LISTED, None),
     (BLOCKED, Verdict(Action.SINKHOLE, Trigger.QNAME, GAMES_MOVED), None),  # another line says the same
     (PASSTHRU, BLOCKED, (Kind.BLOCKED, "games")),
     (MONITORED, BLOCKED, (Kind.BLOCKED, "games")),
     (BLOCKED, PASSTHRU, (Kind.ALLOWED, "games")),  # the app that lost it
-    (BLOCKED, EXCEPTED, (Kind.ALLOWED, "games")),
+    (BLOCKED, LISTED, (Kind.ALLOWED, "games")),
     (MONITORED, PASSTHRU, (Kind.ALLOWED, "games")),
+    (BLOCKED, EXCEPTED, (Kind.EXCEPTED, "games")),
+    (PASSTHRU, EXCEPTED, (Kind.EXCEPTED, "games")),
+    (EXCEPTED, BLOCKED, (Kind.BLOCKED, "games")),
+    (EXCEPTED, PASSTHRU, (Kind.ALLOWED, "games")),
     (PASSTHRU, SHADOW, (Kind.SHADOW, "games")),
     (SHADOW, BLOCKED, (Kind.BLOCKED, "games")),
     (BLOCKED, MONITORED, (Kind.MONITORED, "games")),
@@ -41,7 +46,8 @@ def test_difference(old, new, found):
     (PASSTHRU, "allowed"),
     (BLOCKED, "blocked (sinkhole): games, game.example (suffix), x.txt:1"),
     (MONITORED, "monitored: games, game.example (suffix), x.txt:1"),
-    (EXCEPTED, "allowed: toys, exception game.example (suffix), x.txt:1"),
+    (EXCEPTED, "excepted by 7: games, game.example (suffix), x.txt:1"),
+    (LISTED, "allowed: toys, exception game.example (suffix), x.txt:1"),
 ])  # fmt: skip
 def test_words(verdict, words):
     assert worded(verdict) == words
