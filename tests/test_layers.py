@@ -142,7 +142,7 @@ WITHOUT_TEST = {
         "tests/test_config.py",
     ),
     "lists/form": "tests/lists/test_source.py",
-    **dict.fromkeys(("lists/formats/domains", "lists/formats/hosts"), "tests/lists/test_formats.py"),
+    "lists/formats/domains": "tests/lists/test_formats.py",
     **dict.fromkeys(
         (
             "serve/commands", "serve/httpd", "serve/link", "serve/preparer", "serve/reloads", "serve/sinkhole",

@@ -21,12 +21,12 @@ from blocker.errors import ListError
 from blocker.lists import artifact, check, ranges, row
 from blocker.lists.artifact import Part
 from blocker.lists.formats import NamesFile, key_of
-from blocker.lists.gather import App, Sources, fingerprint, gather, watched
+from blocker.lists.gather import App, Sources, fingerprint, gather, readable, watched
 from blocker.lists.pattern import Pattern
 from blocker.lists.source import CATEGORY_REASON, REASON, AppList, Category, Entry
 from blocker.policy import Scope, Trigger
 
-__all__ = ["Sources", "Summary", "build", "fingerprint", "gather", "watched"]
+__all__ = ["Sources", "Summary", "build", "fingerprint", "gather", "readable", "watched"]
 
 STEPS: Final = ("check", "index", "order", "write")  # what `progress` hears, in this order
 

@@ -7,17 +7,19 @@ block a public suffix or a name that must resolve. Where the file came from is n
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from itertools import compress
 from pathlib import Path
 from typing import Final
 
 from blocker import names
 from blocker.errors import ListError
-from blocker.lists import row
+from blocker.lists import ranges, row
 from blocker.lists.formats import adblock, detect, dnsmasq, domains, hosts, rpz, wildcard
 from blocker.lists.formats.draft import MAX_NAMES, MAX_PROBLEMS, Draft, NamesFile, lines_of
 from blocker.lists.marked import MAX_SIZE
 from blocker.lists.must_resolve import MustResolve
+from blocker.lists.source import Entry
 from blocker.policy import Scope
 
 AUTO: Final = "auto"
@@ -116,6 +118,10 @@ def parse(written: bytes, file: FeedFile, must: MustResolve) -> tuple[NamesFile,
 
 def _refuse(draft: Draft, must: MustResolve) -> None:
     """Take out what must not be blocked."""
+    for entry in draft.ranges:
+        if _too_wide(entry):
+            draft.refuse(entry.line, f"{entry.value} is too wide a range for a list of somebody else's")
+    draft.ranges = [entry for entry in draft.ranges if not _too_wide(entry)]
     suspects = must.suspects(draft.keys) | draft.tops
     if not suspects:
         return
@@ -132,6 +138,15 @@ def _refuse(draft: Draft, must: MustResolve) -> None:
             draft.refuse(row.unpack(draft.rows[at]).number, f"{names.to_text(key[::-1])!r} {why}")
     draft.keys = list(compress(draft.keys, keep))
     draft.rows = array("Q", compress(draft.rows, keep))
+
+
+def _too_wide(entry: Entry) -> bool:
+    return (
+        entry.exclusive  # about what answers say
+        and not entry.allow
+        and isinstance(entry.target, IPv4Network | IPv6Network)
+        and ranges.too_wide_of_others(entry.target)
+    )
 
 
 def _why(key: bytes, flags: int, must: MustResolve) -> str:

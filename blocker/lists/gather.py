@@ -151,6 +151,21 @@ def required(lists: Lists) -> MustResolve:
     return must_resolve.read(found, lists.overrides)
 
 
+def readable(lists: Lists, feeds: Iterable[FeedFile]) -> tuple[tuple[FeedFile, ...], tuple[str, ...]]:
+    """Return those of `feeds` that `gather` could read, and what is wrong with the others. Raises ListError."""
+    must = required(lists)
+    found: list[FeedFile] = []
+    problems: list[str] = []
+    for file in feeds:
+        try:
+            feed.read(file, must)
+        except ListError as error:
+            problems += (f"feed {file.name}: {problem}" for problem in error.problems)
+        else:
+            found.append(file)
+    return tuple(found), tuple(problems)
+
+
 def shared_parents(lists: Lists) -> tuple[Name, ...]:
     """Return the parents that strangers share under `lists`, without reading the lists themselves. Raises ListError."""
     problems: list[str] = []

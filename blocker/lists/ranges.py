@@ -11,6 +11,7 @@ Stretch = tuple[bytes, tuple[int, ...]]  # where it starts, and the entries that
 
 _WIDEST: Final = {4: 8, 6: 16}  # the shortest prefix that is not half of the Internet
 _MOST_CLIENTS: Final = {4: 16, 6: 32}  # the shortest prefix that is not a whole organisation
+_WIDEST_OF_OTHERS: Final = {4: 12, 6: 20}  # a million addresses, as the largest networks on lists of hijacked ones have
 
 
 def too_wide(network: IPv4Network | IPv6Network) -> bool:
@@ -21,6 +22,11 @@ def too_wide(network: IPv4Network | IPv6Network) -> bool:
 def too_many(network: IPv4Network | IPv6Network) -> bool:
     """Tell whether `network` holds more clients than a list may take every name from."""
     return network.prefixlen < _MOST_CLIENTS[network.version]
+
+
+def too_wide_of_others(network: IPv4Network | IPv6Network) -> bool:
+    """Tell whether `network` holds more addresses than somebody else's list may block with one line."""
+    return network.prefixlen < _WIDEST_OF_OTHERS[network.version]
 
 
 def flatten(networks: Iterable[tuple[IPv4Network | IPv6Network, int]], size: int) -> list[Stretch]:

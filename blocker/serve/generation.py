@@ -24,7 +24,7 @@ from blocker.bundle import current as bundles
 from blocker.cache import Limits
 from blocker.clients import Clients
 from blocker.config import Config, Endpoint
-from blocker.errors import ArtifactError, ConfigError
+from blocker.errors import ArtifactError, ConfigError, ListError
 from blocker.events import Basis
 from blocker.feeds import files
 from blocker.feeds.store import FACTS, Store
@@ -199,7 +199,17 @@ def prepare(
         _tell(source.bundle)
     folders = [str(each) for each in (*lists.watched(source.lists), *source.watched)]
     looked |= look(folders)
-    index_path, index = compiled(config.model_copy(update={"lists": source.lists}), folder, feeds)
+    with_source = config.model_copy(update={"lists": source.lists})
+    try:
+        index_path, index = compiled(with_source, folder, feeds)
+    except ListError:
+        # Others' lists are no reason not to start: to have none of their names blocked is better than no DNS at all.
+        readable, unread = lists.readable(source.lists, feeds) if first else (feeds, ())
+        if not unread:
+            raise
+        for problem in unread:
+            oplog.get("lists").error("a feed's copy is no list: none of its names are blocked", why=problem)
+        index_path, index = compiled(with_source, folder, readable)
     if problems := [*configuration.check_apps(config, index.apps), *configuration.check_files(config, index.origins)]:
         raise ConfigError(problems)
     if config.rpz.keys:

@@ -81,6 +81,19 @@ def test_too_large(read, monkeypatch):
         read(b"a.example\n" * 200_000)
 
 
+@pytest.mark.parametrize(("line", "kept", "refused"), [
+    ("12.0.0.16.198.rpz-ip CNAME .", ["198.16.0.0/12"], 0),
+    ("11.0.0.0.198.rpz-ip CNAME .", [], 1),
+    ("8.0.0.0.8.rpz-ip CNAME .", [], 1),
+    ("8.0.0.0.8.rpz-ip CNAME rpz-passthru.", ["8.0.0.0/8"], 0),
+    ("19.zz.2001.rpz-ip CNAME .", [], 1),
+])  # fmt: skip
+def test_a_stranger_blocks_no_tenth_of_the_internet(tmp_path, line, kept, refused):
+    written = f"a.example CNAME .\n{line}\n".encode()
+    found, rejected = feed.parse(written, FeedFile("ads", "games", tmp_path / "copy", "rpz"), MUST)
+    assert ([entry.value for entry in found.ranges], rejected.refused) == (kept, refused)
+
+
 def test_a_stray_nul_spoils_its_own_line_only(tmp_path):
     written = b"a.example\n" * 50 + b"b\0.example\n"
     found, rejected = feed.parse(written, FeedFile("ads", "games", tmp_path / "copy"), MUST)

@@ -13,11 +13,13 @@ from blocker import config as configuration
 from blocker import names
 from blocker.config import Config, Stage
 from blocker.errors import ArtifactError, ConfigError, ListError
+from blocker.feeds.store import Store
 from blocker.policy import Action, decide
 from blocker.rollout import plan, state
 from blocker.serve import generation
 from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
+from tests.feeds.test_store import publish
 
 LIST = "banned.example\n@@help.banned.example\n"
 
@@ -48,6 +50,25 @@ def opened_at(path, moment=0.0, exceptions="", ends=None):
 
 def said_of(opened, name):
     return decide(opened.clients.unlisted, opened.index, names.from_text(name)).action
+
+
+def test_a_copy_of_a_feed_that_is_no_list_any_more_stops_no_start(tmp_path, overrides):
+    """As when its `format` was changed, or a newer version reads more strictly; a reload is refused, and says why."""
+    store = Store(tmp_path / "state", "ads")
+    with store.lock():
+        publish(store, b"0.0.0.0 ads.example\n")
+    overrides["feeds"] = [{"name": "ads", "app": "ads", "url": "file:///srv/ads", "format": "dnsmasq"}]
+    with capture_logs() as logs:
+        said = generation.prepare(None, overrides, 1, first=True)
+    assert said_of(opened_at(said["path"]), "banned.example") is Action.SINKHOLE
+    (told,) = [each["why"] for each in logs if each["log_level"] == "error"]
+    assert told.startswith("feed ads: ")
+    assert "not one line is a rule, read as dnsmasq" in told
+    with pytest.raises(ListError, match="not one line is a rule, read as dnsmasq"):
+        generation.prepare(None, overrides, 2)
+    (tmp_path / "lists/own.txt").write_text("not a name\n")
+    with pytest.raises(ListError, match="not a name"):
+        generation.prepare(None, overrides, 3, first=True)
 
 
 def test_what_is_prepared_can_be_opened(overrides):
