@@ -25,7 +25,8 @@ def clients(text=None, rules=(), granted=(), **more):
         {"name": "site", "clients": ["10.1.0.0/16"], "block": ["tiktok"], "action": "nxdomain"},
         {"name": "host", "clients": ["10.1.2.3", "2001:db8::7"], "block": [], "monitor": ["wechat"]},
     ]  # fmt: skip
-    return Clients(Config.model_validate({"groups": groups, **more}), Loaded(APPS, *rules), NOON, granted)
+    config = Config.model_validate({"groups": groups, "process": {"user": "blocker"}, **more})
+    return Clients(config, Loaded(APPS, *rules), NOON, granted)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ class Egress(Section):
     enabled: bool = False
     """Govern packets; needs Linux, nftables and CAP_NET_ADMIN. Changes of this and `nflog` need a restart."""
     mode: Literal["gateway", "node"] = "gateway"
-    """`gateway`: packets that this machine forwards for devices; `node`: those that it sends itself."""
+    """`gateway`: packets that this machine forwards for devices; `node`: those that it sends itself, all but those of
+    `process.user` to the upstreams."""
     devices: tuple[Network, ...] = Field(default=(), max_length=10_000)
     """Addresses of the devices that are governed; none: the clients of all groups. In mode `node`: nothing."""
     interfaces: tuple[Interface, ...] = Field(default=(), max_length=64)

@@ -279,6 +279,12 @@ def _egress(config: Config) -> Iterator[tuple[Where, str]]:
         return
     if egress.mode == "gateway" and not egress.devices and not config.groups:
         yield ("egress", "devices"), "nobody is governed: name the devices' networks here, or describe groups"
+    if egress.mode == "node" and config.process.user in ("", "root"):
+        yield (
+            ("process", "user"),
+            "in mode 'node' only our own account may ask the upstreams, and root is everybody's: name an account that"
+            " nothing else runs as",
+        )
     if egress.dns == "redirect" and not redirected(egress, config.listen):
         yield (
             ("egress", "dns"),

@@ -60,13 +60,20 @@ def test_refused(tmp_path, old, new, problem):
     assert any(problem in each for each in caught.value.problems), caught.value.problems
 
 
+@pytest.mark.parametrize("user", ["", "root"])
+def test_on_a_node_whoever_runs_as_root_may_not_ask_the_upstreams(tmp_path, user):
+    with pytest.raises(ConfigError, match="name an account that nothing else runs as"):
+        parsed(tmp_path, f"egress: {{enabled: true, mode: node}}\nprocess: {{user: '{user}'}}")
+    parsed(tmp_path, "egress: {enabled: true, mode: node}\nprocess: {user: blocker}")
+
+
 @pytest.mark.parametrize(("said", "expected"), [
     ("", {4: "192.0.2.1:53", 6: "[2001:db8::1]:53"}),
     ("listen: ['127.0.0.1:53', '192.0.2.1:54', '192.0.2.2:55']", {4: "192.0.2.1:54"}),
     ("listen: ['192.0.2.1:53', '0.0.0.0:5353']", {4: "0.0.0.0:5353"}),  # whatever address a device may reach
     ("egress: {resolver: ['192.0.2.9:53']}", {4: "192.0.2.9:53"}),
     ("egress: {dns: reject}", {}),
-    ("egress: {mode: node}\nlisten: ['127.0.0.1:5353']", {4: "127.0.0.1:5353"}),
+    ("egress: {mode: node}\nprocess: {user: blocker}\nlisten: ['127.0.0.1:5353']", {4: "127.0.0.1:5353"}),
 ])  # fmt: skip
 def test_where_questions_go(tmp_path, said, expected):
     text = said if "listen" in said else "listen: ['192.0.2.1:53', '[2001:db8::1]:53']\n" + said

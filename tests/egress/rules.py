@@ -36,6 +36,7 @@ groups:
   - {name: staff, clients: [10.0.0.0/24, "fd00::/64"]}
   - {name: lab, clients: [10.0.0.64/26], block: [video], monitor: [chat]}
 egress: {enabled: true, interfaces: [lan]}
+process: {user: nobody}
 """
 
 

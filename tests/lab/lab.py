@@ -17,12 +17,14 @@ internet's. Its resolver, which our blocker asks, is 192.0.2.53.
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from tests.e2e import everybody
 from tests.e2e.daemon import BLOCKER, Daemon, eventually
 from tests.egress.network import DEVICE, DEVICE_6, GATEWAY, GATEWAY_6, OTHER, UPSTREAM, connected
 from tests.lab.device import Device
@@ -36,6 +38,7 @@ CONFIG: Final[dict[str, Any]] = {
     "egress": {"enabled": True, "interfaces": ["lan"], "log_interval": 1},
 }
 MORE: Final = ("10.0.0.4/24", "fd00::3/64", "fd00::4/64")  # addresses of the device, beside those of the network
+ACCOUNT: Final = "nobody"  # that our blocker becomes on a node; the folder has to be one that others may walk through
 _EVERYTHING: Final = ("0.0.0.0/1", "128.0.0.0/1")  # of IPv4
 
 
@@ -56,6 +59,12 @@ class Lab:
     def start(self, config: dict[str, Any] | None = None, **more: Any) -> Daemon:
         """Start our blocker in the gateway, and wait until the rules are in the kernel if they are wanted."""
         said = CONFIG | (config or {})
+        if said["egress"].get("mode") == "node":
+            said |= {"process": {"user": ACCOUNT}}
+            more |= {"wrap": everybody.readable(self.folder)}
+            own = self.folder / "blocker"
+            own.mkdir(exist_ok=True)
+            shutil.chown(own, ACCOUNT)
         self.daemon = self.gateway.run(
             lambda: Daemon(
                 self.folder / "blocker", (f"{UPSTREAM}:53",), said, hosts=(GATEWAY, GATEWAY_6), port=53, **more

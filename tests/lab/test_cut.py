@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.e2e import everybody
 from tests.e2e.daemon import eventually
 from tests.egress.hello import messages
 from tests.lab.device import PASS, Device
@@ -236,8 +237,8 @@ def test_who_only_watches_cuts_nothing(tmp_path):
         lab.recorded(app="bypass", trigger="foreign-dns", qname="www.example.com")
 
 
-def test_a_node_finds_out_what_it_sends_itself_and_may_ask_its_own_upstreams(tmp_path):
-    with opened(tmp_path) as lab:
+def test_a_node_finds_out_what_it_sends_itself_and_may_ask_its_own_upstreams():
+    with everybody.folder() as folder, opened(folder) as lab:
         lab.start({
             "groups": [],
             "egress": {"enabled": True, "mode": "node", "watch": {"interfaces": ["wan"], "enforce": True}},

@@ -47,6 +47,13 @@ def test_a_gate_on_the_node_itself(lab, version):
     assert node.tls(ELSEWHERE[version], 443, "www.shop.example").how == PASS
 
 
+@pytest.mark.parametrize("tcp", [False, True])
+def test_nobody_else_may_ask_our_upstream_not_even_root(labs, node, tcp):
+    """What runs as root on a node is not ours: it hears our answer."""
+    labs.internet.table["wechat.com", "A"] = ["11.4.4.4"]
+    assert node.ask(UPSTREAM, "wechat.com", tcp=tcp) == ["0.0.0.0"]
+
+
 def test_we_ask_our_upstream_all_the_same(labs, node):
     labs.internet.table["www.allowed.example", "A"] = ["11.1.2.3"]
     assert node.ask("10.0.0.1", "www.allowed.example") == ["11.1.2.3"]

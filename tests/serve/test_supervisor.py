@@ -511,7 +511,7 @@ def test_when_a_companion_is_started(companion, ready, due):
 
 def test_without_its_privileges_the_egress_half_is_not_begun(monkeypatch):
     monkeypatch.setattr(capabilities, "held", lambda: frozenset({capabilities.Capability.NET_RAW}))
-    config = Config.model_validate({"egress": {"enabled": True, "mode": "node"}})
+    config = Config.model_validate({"egress": {"enabled": True, "mode": "node"}, "process": {"user": "blocker"}})
     with pytest.raises(BlockerError, match="CAP_NET_ADMIN is missing"):
         beside.companions(config)
 
