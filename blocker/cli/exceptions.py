@@ -25,6 +25,7 @@ from blocker.exceptions.differences import differences
 from blocker.exceptions.entry import Entry, Grant, Person, State
 from blocker.lists import suffixes
 from blocker.policy import Scope
+from blocker.rpz import unsaid
 
 _PATIENCE: Final = 30.0  # seconds: no list is read
 _LOOK: Final = 5.0
@@ -100,7 +101,7 @@ def add(
     )
     with store.opened(found) as kept:
         made = kept.add(asked, now)
-    _told(made, _apply(found), kept.unsigned, as_json=as_json)
+    _told(made, found, _apply(found), kept.unsigned, as_json=as_json)
 
 
 @commands.command()
@@ -124,7 +125,7 @@ def approve(number: str, name: str, path: Path | None, as_json: bool) -> None:
             lambda each: entry.approve(each, by, int(now), approvers=found.exceptions.approvers),
             now,
         )
-    _told(made, _apply(found), kept.unsigned, as_json=as_json)
+    _told(made, found, _apply(found), kept.unsigned, as_json=as_json)
 
 
 @commands.command()
@@ -142,7 +143,7 @@ def revoke(number: str, reason: str, name: str, path: Path | None, as_json: bool
     by, now = _person(found, name), time.time()
     with store.opened(found) as kept:
         made = kept.change(number, "revoked", lambda each: entry.revoke(each, by, reason, int(now)), now)
-    _told(made, _apply(found), kept.unsigned, as_json=as_json)
+    _told(made, found, _apply(found), kept.unsigned, as_json=as_json)
 
 
 @commands.command("list")
@@ -273,7 +274,7 @@ def _apply(found: Config) -> dict[str, Any] | None:
         return {"ok": False, "problems": [str(error)]}
 
 
-def _told(made: Entry, reply: dict[str, Any] | None, unsigned: str, *, as_json: bool) -> None:
+def _told(made: Entry, found: Config, reply: dict[str, Any] | None, unsigned: str, *, as_json: bool) -> None:
     """Print what became of an exception, and end the command; `unsigned` says why no checkpoint covers it yet."""
     if unsigned:
         click.echo(f"warning: its line in the audit log is not signed: {unsigned}", err=True)
@@ -292,9 +293,17 @@ def _told(made: Entry, reply: dict[str, Any] | None, unsigned: str, *, as_json: 
             click.echo("  running    no blocker runs; it holds from the start on")
         elif not problems:
             click.echo(f"  running    on every worker after {reply['seconds']:.2f} s")
+        if made.is_open and (zones := _zones(found, made.grant)):
+            click.echo(f"  zones      {zones} cannot say it: resolvers that follow them go on blocking (docs/rpz.md)")
     for problem in problems:
         click.echo(f"written, but the running blocker goes on as before: {problem}", err=True)
     click.get_current_context().exit(1 if problems else 0)
+
+
+def _zones(found: Config, grant: Grant) -> str:
+    """Return the policy zones that would have to say an exception and cannot; whatever the time."""
+    unsayable = [each.name for each in found.rpz.zones if unsaid.unsaid(found, [grant], each.group, grant.starts)]
+    return ", ".join(unsayable)
 
 
 def _page(made: Entry) -> Iterator[str]:

@@ -26,7 +26,7 @@ from blocker.config import Config
 from blocker.errors import BlockerError, ConfigError
 from blocker.lists.opened import opened
 from blocker.rollout import state as rollouts
-from blocker.rpz import export, status, zone
+from blocker.rpz import export, status, unsaid, zone
 from blocker.rpz.zone import Report
 from blocker.serve.generation import wording
 
@@ -70,17 +70,19 @@ def export_zone(
         if problems := config.check_apps(found, index.apps):
             raise ConfigError(problems)  # the server would not serve this either
         found = rollouts.in_force(found, config.state_dir(found))
-        policies = Clients(found, index, time.time(), granted(found)).policies
+        now, exceptions = time.time(), granted(found)
+        policies = Clients(found, index, now, exceptions).policies
         if group not in policies:
             raise BlockerError(f"there is no group {group!r}. Known are {', '.join(sorted(policies))}.")
+        report.unsaid += unsaid.told(unsaid.unsaid(found, exceptions, group, now))
         words = wording(found)
         lines = export.records(index, policies[group], words, origin, report)
         _write(export.header(origin, int(time.time()), words.ttl), lines, report, out)
     if as_json:
         click.echo(json.dumps(asdict(report)), err=True)
-    elif reporting:
-        for line in (*zone.told(report), *(f"  pattern {each}" for each in report.shown)):
-            click.echo(line, err=True)
+        return
+    for line in (*zone.told(report), *(f"  pattern {each}" for each in report.shown)) if reporting else report.unsaid:
+        click.echo(line, err=True)
 
 
 @commands.command("status")
@@ -92,13 +94,14 @@ def show_status(path: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(said)))
         return
-    table = Table("zone", "", "serial", "records", "confirmed", box=None, header_style="bold")
+    table = Table("zone", "", "serial", "records", "left out", "confirmed", box=None, header_style="bold")
     for name, ours in sorted(said.zones.items()):
-        table.add_row(name, "served", str(ours.serial), str(ours.records), "")
+        left_out = f"{ours.unsaid} exceptions" if ours.unsaid else ""
+        table.add_row(name, "served", str(ours.serial), str(ours.records), left_out, "")
     for name, theirs in sorted(said.imports.items()):
         state = "taken over, EXPIRED" if time.time() >= theirs.expires else "taken over"
         when = datetime.fromtimestamp(theirs.confirmed, UTC).isoformat(" ", "seconds") if theirs.confirmed else "never"
-        table.add_row(name, state, str(theirs.serial), str(theirs.records), when)
+        table.add_row(name, state, str(theirs.serial), str(theirs.records), "", when)
     Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
 
 

@@ -19,6 +19,7 @@ class ZoneStatus:
 
     serial: int
     records: int
+    unsaid: int = 0  # exceptions in force for its group that it cannot say
 
 
 @dataclass(frozen=True, slots=True)

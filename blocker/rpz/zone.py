@@ -67,6 +67,7 @@ class Report:
     shadow: int = 0  # left out: not enforced yet, for all clients of the group at least
     special: int = 0  # left out: every resolver has its own answers for special-use names
     clients: int = 0  # left out: exceptions for clients, which here reach names of one feed, and there the whole zone
+    unsaid: list[str] = field(default_factory=list)  # left out: people's exceptions, one line each (unsaid.py)
     too_long: int = 0  # left out: with the zone's name behind it, it would be longer than a name may be
 
     def count(self, word: str) -> None:
@@ -311,3 +312,4 @@ def told(report: Report) -> Iterator[str]:
     ):
         if count:
             yield f"{count} {sentence}"
+    yield from report.unsaid

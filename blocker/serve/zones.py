@@ -27,7 +27,8 @@ from blocker import config as configuration
 from blocker import names
 from blocker.config import Config, Endpoint, RpzZone
 from blocker.errors import BlockerError
-from blocker.rpz import export, keys, notify, status
+from blocker.exceptions.entry import Grant
+from blocker.rpz import export, keys, notify, status, unsaid
 from blocker.rpz.history import History
 from blocker.rpz.keys import Keyring
 from blocker.rpz.notify import Notifier
@@ -35,7 +36,7 @@ from blocker.rpz.serve import Address, Primary, Served
 from blocker.rpz.status import Status, ZoneStatus
 from blocker.rpz.zone import Report
 from blocker.serve import commands, priority
-from blocker.serve.excepted import Standing
+from blocker.serve.excepted import Standing, shortened
 from blocker.serve.followers import Followers
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link
@@ -70,6 +71,7 @@ class Zones:
         self._log = oplog.get("zones")
         self._histories: dict[str, History] = {}
         self._transfers: Counter[tuple[str, str, str]] = Counter()
+        self._unsaid: dict[str, tuple[Grant, ...]] = {}  # by zone: exceptions that it cannot say
         self._keyring: Keyring = {}
         self._notifier = Notifier()
         self._notifying = threading.Lock()
@@ -97,20 +99,24 @@ class Zones:
     def _make(self) -> None:
         while self._news.wait():
             self._news.clear()
-            assert self._newest is not None
+            standing = self._newest
+            assert standing is not None
             try:
-                self._adopt(Generation.open(self._newest))
+                self._adopt(Generation.open(standing), standing)
             except (BlockerError, OSError) as error:
                 self._log.error("the zones stay as they were", why=str(error))
             except Exception as error:  # noqa: BLE001 a bug of ours must not end the thread: the next policy may pass
                 self._log.error("a bug of ours while making zones", exc_info=error)
 
-    def _adopt(self, generation: Generation) -> None:
-        """Serve and follow what a generation says."""
+    def _adopt(self, generation: Generation, standing: Standing) -> None:
+        """Serve and follow what a generation says at a moment."""
         rpz = generation.config.rpz
         self._keyring = keys.load(rpz.keys)
         self._followers.adopt(rpz.imports, self._keyring)
         changed = [zone for zone in rpz.zones if self._publish(zone, generation)]
+        granted = shortened(generation.approved.grants, standing.ends)
+        for zone in rpz.zones:
+            self._leave_out(zone, unsaid.unsaid(generation.config, granted, zone.group, standing.moment))
         first = not self.primary.zones
         self.primary = Primary([self._served(zone) for zone in rpz.zones], self._keyring, self._transfers)
         for zone in rpz.zones if first else changed:
@@ -133,6 +139,14 @@ class Zones:
         seconds = round(time.monotonic() - began, 3)
         self._log.info("zone changed", zone=zone.name, serial=version.serial, records=version.records, seconds=seconds)
         return True
+
+    def _leave_out(self, zone: RpzZone, left_out: tuple[Grant, ...]) -> None:
+        """Take note of the exceptions that a zone cannot say, and tell of new ones."""
+        known = {each.id for each in self._unsaid.get(zone.name, ())}
+        self._unsaid[zone.name] = left_out
+        for each, line in zip(left_out, unsaid.told(left_out), strict=True):
+            if each.id not in known:
+                self._log.warning("a policy zone cannot say an exception", zone=zone.name, why=line)
 
     def _served(self, zone: RpzZone) -> Served:
         addresses = frozenset(end.address for end in zone.secondaries)
@@ -200,7 +214,7 @@ class Zones:
         zones = {}
         for name in self.primary.zones:
             if (version := self._histories[name].current) is not None:
-                zones[name] = ZoneStatus(version.serial, version.records)
+                zones[name] = ZoneStatus(version.serial, version.records, len(self._unsaid.get(name, ())))
         sent = {" ".join(labels): count for labels, count in list(self._transfers.items())}
         said = Status(zones, self._followers.status(), sent, self._followers.transfers(), self._notifier.gave_up)
         try:

@@ -27,6 +27,11 @@ def collect(zones: Zones | None, now: float) -> Iterator[Metric]:
     yield _gauge(
         "zone_records", "Records of a zone that we serve.", {name: each.records for name, each in ours.items()}
     )
+    yield _gauge(
+        "zone_exceptions_left_out",
+        "Exceptions in force that a zone we serve cannot say: its followers go on blocking.",
+        {name: each.unsaid for name, each in ours.items()},
+    )
     yield _transfers("transfers", "Transfers of our zones to others.", said.transfers)
     yield CounterMetricFamily(
         "blocker_rpz_notify_failures", "Secondaries that never answered a NOTIFY.", value=said.notify_failures

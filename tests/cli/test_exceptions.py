@@ -225,3 +225,13 @@ def test_verify_finds_what_was_put_into_the_store(rig):
 def test_where_there_is_nothing_nothing_is_said(rig):
     assert rig.run("list").output == "there are none\n"
     assert rig.run("verify").exit_code == 1
+
+
+def test_what_a_policy_zone_cannot_say_is_said_at_once(rig):
+    rig.add(rpz={"listen": ["127.0.0.1:5399"], "zones": [{"name": "press.rpz.example", "group": "press"}]})
+    unsayable = ("add", "--name", "help.tiktok.com", "--client", "192.0.2.7", "--for", "1d", "--reason", "x")
+    said = "press.rpz.example cannot say it"
+    assert said in rig.run(*unsayable).output
+    assert said in rig.run("approve", "1", who="omar").output
+    assert said not in rig.run("revoke", "1").output
+    assert said not in rig.run("add", *ASKED, "--group", "press").output

@@ -1,11 +1,15 @@
 """`blocker rpz`: a zone on the terminal or in a file, and what it could not say."""
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
 
 from blocker.cli import blocker
+from blocker.config import load
+from blocker.exceptions import entry, store
+from blocker.exceptions.entry import Grant, Person
 from blocker.rpz import status
 from blocker.rpz.status import ImportStatus, Status, ZoneStatus
 
@@ -70,9 +74,26 @@ def test_refused(run, words, why):
 
 
 def test_status(run, tmp_path):
-    said = Status({"staff.rpz.example": ZoneStatus(7, 2)}, {"theirs.example": ImportStatus(8, 3, 60.0, 120.0)})
+    said = Status({"staff.rpz.example": ZoneStatus(7, 2, 3)}, {"theirs.example": ImportStatus(8, 3, 60.0, 120.0)})
     status.write(said, tmp_path / "state")
     lines = run("status").stdout.splitlines()
-    assert lines[1].split() == ["staff.rpz.example", "served", "7", "2"]
+    assert lines[1].split() == ["staff.rpz.example", "served", "7", "2", "3", "exceptions"]
     assert lines[2].split() == ["theirs.example", "taken", "over,", "EXPIRED", "8", "3", "1970-01-01", "00:01:00+00:00"]
     assert json.loads(run("status", "--json").stdout)["imports"]["theirs.example"]["expires"] == 120.0
+
+
+def test_an_exception_that_cannot_be_said_is_told_without_being_asked(run, tmp_path):
+    found = load(tmp_path / "b.yaml")
+    now = int(time.time())
+    grant = Grant("", "", "suffix", "b.example", "", "staff", "192.0.2.7", 0, now + 60)
+    with store.opened(found) as kept:
+        kept.add(entry.request(grant, "a visit", Person("ines"), now, longest=60), now)
+        kept.change("1", "approved", lambda each: entry.approve(each, Person("omar"), now), now)
+    result = run("export", "--group", "staff", "--out", str(tmp_path / "zone"))
+    said = (
+        "exception 1 is left out, and stays blocked there: b.example and all below it, for 192.0.2.7/32 in group staff"
+    )
+    assert (result.exit_code, result.stderr) == (0, f"{said}\n")
+    assert f"; {said}\n" in (tmp_path / "zone").read_text()
+    assert run("export", "--out", str(tmp_path / "zone")).stderr == ""  # the zone of others lacks nothing
+    assert json.loads(run("export", "--group", "staff", "--json").stderr)["unsaid"] == [said]

@@ -38,3 +38,14 @@ def test_panels_do_not_overlap() -> None:
 def test_panels_have_ids_of_their_own() -> None:
     ids = [panel["id"] for panel in BOARD["panels"]]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("metric", [
+    "blocker_exceptions", "blocker_exceptions_readable", "blocker_excepted_total", "blocker_rollout_stage",
+    "blocker_enforcement_ok", "blocker_resolution_ok", "blocker_candidates", "blocker_egress_learned",
+    "blocker_egress_gate_pairs", "blocker_egress_gate_failures_total", "blocker_evidence_checkpoint_timestamp_seconds",
+    "blocker_evidence_broken", "blocker_bundle_expiry_timestamp_seconds", "blocker_rpz_zone_exceptions_left_out",
+])  # fmt: skip
+def test_what_people_decide_and_what_is_proven_has_a_panel(metric: str) -> None:
+    queries = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    assert any(metric == name for query in queries for name, _ in metrics.named(query))

@@ -20,13 +20,14 @@ def samples(tmp_path, said, served=("ours.example",), imported=("theirs.example"
 
 def test_zones(tmp_path):
     said = Status(
-        {"ours.example": ZoneStatus(7, 2), "former.example": ZoneStatus(1, 1)},
+        {"ours.example": ZoneStatus(7, 2, 3), "former.example": ZoneStatus(1, 1)},
         {"theirs.example": ImportStatus(8, 3, 900.0, 1001.0)},
         {"ours.example ixfr success": 4}, {"theirs.example axfr failed": 5}, 6,
     )  # fmt: skip
     assert samples(tmp_path, said) == {
         ("blocker_rpz_zone_serial", "ours.example"): 7,
         ("blocker_rpz_zone_records", "ours.example"): 2,
+        ("blocker_rpz_zone_exceptions_left_out", "ours.example"): 3,
         ("blocker_rpz_transfers_total", "ours.example", "ixfr", "success"): 4,
         ("blocker_rpz_notify_failures_total",): 6,
         ("blocker_rpz_import_serial", "theirs.example"): 8,
