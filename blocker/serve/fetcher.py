@@ -82,6 +82,7 @@ class Fetcher:
             self._changed.clear()
             try:
                 if changed:
+                    self._unwritten.clear()  # somebody may have mended the disk
                     self._heal()
                 self._round()
             except Exception as error:  # noqa: BLE001 the next round may do better; the process must not fall silent
