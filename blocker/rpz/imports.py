@@ -54,6 +54,10 @@ class Import:
         self.transfers: Counter[tuple[str, str]] = Counter()  # by kind and result
         self._fetch = fetch
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether to ask now, unix seconds; also where the clock was set back, and `due` is nobody knows when."""
+        return not now < self.due <= now + _MOST
+
     def refresh(self, key: dns.tsig.Key | None, now: float) -> bool:
         """Ask the primaries in turn; tell whether there is a new version. Raises TransferError with all refusals.
 

@@ -97,7 +97,7 @@ class _Follower:
         while not self._stopped:
             self._woken.wait(min(max(0.0, self._import.due - time.time()), _LONGEST))
             self._woken.clear()
-            if not self._stopped and time.time() >= self._import.due:
+            if not self._stopped and self._import.is_due(time.time()):
                 self._refresh()
 
     def _refresh(self) -> None:

@@ -70,6 +70,15 @@ def test_a_zone_is_taken_over_and_found_again(tmp_path, primary):
     assert again.due == found.due
 
 
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_the_former_time(tmp_path, primary):
+    found = importing(tmp_path, primary(GOOD))
+    assert found.is_due(NOW)  # nothing was taken over yet
+    found.refresh(None, NOW)
+    assert [found.is_due(NOW + later) for later in (0, 299, 300, -3600, -365 * 86_400)] == [
+        False, False, True, False, True,
+    ]  # fmt: skip
+
+
 def test_steps_are_applied(tmp_path, primary):
     server = primary(GOOD, says([soa(6), soa(5), "a CNAME .", soa(6), "c CNAME *.", soa(6)]))
     found = importing(tmp_path, server)
