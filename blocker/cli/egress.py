@@ -45,9 +45,12 @@ commands.add_command(learned)
 @commands.command("render")
 @config_option
 def render(path: Path | None) -> None:
-    """Print the rules, as `nft -f` reads them. Needs no privilege and changes nothing."""
+    """Print the rules, as `nft -f` reads them. Needs no privilege and changes nothing.
+
+    What nft makes of them is what the blocker wants, so that they can be loaded when the machine starts.
+    """
     with _wanted(path) as (_, rules):
-        click.echo(rules.text(), nl=False)
+        click.echo(apply.whole(rules), nl=False)
 
 
 @commands.command("apply")

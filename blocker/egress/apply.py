@@ -6,7 +6,7 @@ replaced in the same transaction, so that no packet finds a gap; sets with a tim
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,20 +37,24 @@ def apply(wanted: Ruleset) -> None:
     """Replace whatever is in our table by `wanted`, all at once. Raises KernelError, and then nothing has changed."""
     former = table()
     try:
-        nft(transaction(wanted, former))
+        nft(_lines(_turning(former, wanted)))
     except KernelError:
-        # A set that is kept may be of another shape, if another version of ours made it.
-        if former is None or not former.sets & wanted.kept.keys():
+        if former is None:
             raise
-        nft(transaction(wanted, former, keep=False))
+        nft(whole(wanted))  # a set or a hook may be of another shape, if another version of ours made it
 
 
-def transaction(wanted: Ruleset, former: Table | None, *, keep: bool = True) -> str:
-    """Return the commands that turn `former` into `wanted`; unless `keep`, what was learned is forgotten."""
-    return "".join(f"{line}\n" for line in _transaction(wanted, former, keep=keep))
+def whole(wanted: Ruleset) -> str:
+    """Return the commands that put `wanted` in place of whatever is in our table; what was learned is forgotten."""
+    return _lines((f"add table {_WHERE}", f"delete table {_WHERE}", *_turning(None, wanted)))
 
 
-def _transaction(wanted: Ruleset, former: Table | None, *, keep: bool) -> Iterator[str]:
+def _lines(commands: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in commands)
+
+
+def _turning(former: Table | None, wanted: Ruleset) -> Iterator[str]:
+    """Yield the commands that turn `former` into `wanted`."""
     yield f"add table {_WHERE}"
     if former is not None:
         yield f"flush table {_WHERE}"  # of its rules
@@ -58,7 +62,7 @@ def _transaction(wanted: Ruleset, former: Table | None, *, keep: bool) -> Iterat
         yield from (f"delete chain {_WHERE} {name}" for name in sorted(former.chains - wanted.chains.keys()))
         # A set that the rules look at is emptied and filled, not replaced: a packet that is still under the former
         # rules looks at the set with the eyes of the new ones (nft_genmask_cur), and must find in it what is banned.
-        staying = wanted.static.keys() | (wanted.kept.keys() if keep else set())
+        staying = wanted.static.keys() | wanted.kept.keys()
         yield from (f"flush set {_WHERE} {name}" for name in sorted(former.sets & wanted.static.keys()))
         yield from (f"delete set {_WHERE} {name}" for name in sorted(former.sets - staying))
         yield from (f"delete counter {_WHERE} {name}" for name in sorted(former.counters.keys() - set(wanted.counters)))

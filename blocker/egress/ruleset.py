@@ -161,7 +161,7 @@ class _Draft:
 
     def _returning(self, hook: str) -> None:
         """Refuse what is still said to a device over a connection that was cut: one answer may be all it wants."""
-        chain = "returning"
+        chain = f"returning_{hook}"
         self.chains[chain] = f"type filter hook {hook} priority filter - 10; policy accept;"
         self._rule(chain, 'iifname "lo" accept')  # our own reset, on its way to who is refused on this machine
         for version, say in _SAY.items():

@@ -62,6 +62,24 @@ def test_sets_of_another_shape_are_made_anew(tmp_path, namespace):
     assert "type ipv4_addr . ipv4_addr" in namespace.listed("set inet blocker gate_4")
 
 
+def test_hooks_of_another_shape_are_made_anew(tmp_path, namespace):
+    namespace.nft("add table inet blocker\nadd chain inet blocker forward { type filter hook input priority 5; }")
+    rules = rendered(tmp_path)
+    namespace.run(lambda: apply.apply(rules))
+    assert "hook forward" in namespace.listed("chain inet blocker forward")
+    assert namespace.run(apply.table).digest == rules.digest
+
+
+def test_what_render_prints_can_be_loaded_again_and_again(tmp_path, namespace):
+    rules = rendered(tmp_path)
+    namespace.run(lambda: apply.apply(rules))
+    wanted = namespace.run(apply.listing)
+    for _ in range(2):
+        namespace.nft(apply.whole(rules))
+        assert namespace.run(apply.listing) == wanted
+        assert namespace.run(apply.table).digest == rules.digest
+
+
 def test_tables_of_others_are_nobodys_business(tmp_path, namespace):
     namespace.nft("add table inet theirs\nadd set inet theirs s { type ipv4_addr; elements = { 192.0.2.1 }; }")
     namespace.nft("add chain inet theirs c\nadd rule inet theirs c ip daddr @s drop")

@@ -77,7 +77,7 @@ def test_nft_takes_them_on_a_node(tmp_path, more):
     ("", ("@cut_4",), 0),
     ("watch: {enforce: true}", ("group_staff", "th sport . th dport @cut_6"), 1),
     ("watch: {enforce: true}", ("group_staff", "ct state new @th,64,1 0", "udp dport @moved_6"), 1),
-    ("watch: {enforce: true}", ("rule inet blocker returning", "th dport . th sport @cut_6 goto refuse"), 1),
+    ("watch: {enforce: true}", ("rule inet blocker returning_forward", "th dport . th sport @cut_6 goto refuse"), 1),
     ("exempt: [10.0.0.9]", ("add element inet blocker exempt_4 { 10.0.0.9 }",), 1),
 ])  # fmt: skip
 def test_what_becomes_of_packets(tmp_path, more, words, expected):
