@@ -98,6 +98,33 @@ def add(path: Path, app: str, name: str, scope: Scope, decision: Decision, findi
     return before
 
 
+def remove(path: Path, name: str) -> bytes | None:
+    """Take the entries for `name` out of the list at `path`, and return what stood there before; None: it has none.
+
+    The file goes with its last entry. Raises CandidateError or ListError when it cannot be read or written.
+    """
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    text = before.decode("utf-8-sig")
+    there = source.interpret(marked.parse(text, str(path)), built_in=False)
+    gone = {entry.line for entry in there.entries if entry.target == from_text(name) and not entry.allow}
+    if not gone:
+        return None
+    if len(gone) == len(there.entries):
+        write(path, None)
+        return before
+    kept = "".join(line for at, line in enumerate(text.splitlines(keepends=True), 1) if at not in gone)
+    left = source.interpret(marked.parse(kept, str(path)), built_in=False)
+    if len(left.entries) != len(there.entries) - len(gone):
+        raise CandidateError(f"{path}: {name!r} does not stand on a line of its own. Take it out by hand, and reload.")
+    write(path, kept.encode())
+    return before
+
+
 def write(path: Path, content: bytes | None) -> None:
     """Put the file in place whole, or take it away if there is no `content`. Raises CandidateError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")

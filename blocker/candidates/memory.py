@@ -1,7 +1,9 @@
 """What clients have asked lately, in bounded memory: sittings by client, and what is known of each owner's name.
 
 Pure: queries and the time go in, findings come out. Clients and names that were not heard of for longest make room
-for new ones, and a name's history fades: `fade` halves it.
+for new ones, and a name's history fades: `fade` halves it. One client that asks for names without end neither drives
+out what others ask for, nor fills the report: what is taken in of a sitting has an end, and so have the names with a
+word of an app in them that one client alone has asked for.
 """
 
 from collections import OrderedDict
@@ -17,7 +19,8 @@ from blocker.candidates.finding import Evidence, Finding, Kind
 from blocker.candidates.seen import How, Seen
 from blocker.names import Name
 
-_PER_SITTING: Final = 64  # names of one sitting
+_PER_SITTING: Final = 64  # owners' names of one sitting
+_WORDED: Final = 100  # names with an app's word that one client may be the only one to ask for, in a day or so
 _LEADING: Final = 16  # names of one owner that led to an app
 _OTHERS: Final = 32  # names of one owner that did not
 _EXAMPLES: Final = 5
@@ -38,6 +41,7 @@ class _Client:
     sitting: _Sitting | None = None
     sittings: float = 0.0
     near: dict[str, float] = field(default_factory=dict)  # app -> sittings with a blocked name of it
+    worded: float = 0.0  # names with an app's word that nobody else had asked for
 
 
 @dataclass(slots=True)
@@ -85,7 +89,9 @@ class Memory:
 
     def see(self, seen: Seen) -> None:
         """Take one query in; they come in the order of time, or nearly."""
-        sitting = self._sitting(seen)
+        client = self._client(seen)
+        sitting = client.sitting
+        assert sitting is not None
         place = len(sitting.asked) + len(sitting.blocked)
         if seen.how is How.KNOWN or (seen.app and seen.app not in self._apps):
             return
@@ -96,12 +102,15 @@ class Memory:
         owned = self._owner(seen.qname)
         if owned is None:
             return
+        has_room = seen.how is not How.NOTHING or len(sitting.asked) < _PER_SITTING or owned in sitting.asked
+        if not has_room and not self._brands.suspects(seen.qname):
+            return
         known = self._known(owned)
         if len(known.askers) < company.COUNTED:
             known.askers.add(seen.client)
         if seen.how is How.NOTHING:
-            self._note(known, seen.qname, owned)
-            if len(sitting.asked) < _PER_SITTING:
+            self._note(known, client, seen.qname, owned)
+            if has_room:
                 sitting.asked.setdefault(owned, place)
         else:
             leading = known.leading.setdefault(seen.app, {})
@@ -121,6 +130,7 @@ class Memory:
         self._everywhere = {app: count / 2 for app, count in self._everywhere.items()}
         for address, client in list(self._clients.items()):
             client.sittings /= 2
+            client.worded /= 2
             client.near = {app: count / 2 for app, count in client.near.items()}
             if client.sitting is None and client.sittings < _FORGET:
                 del self._clients[address]
@@ -136,7 +146,8 @@ class Memory:
                 known.new = False
                 yield from (each for each in _findings(owned, known) if each.score >= least)
 
-    def _sitting(self, seen: Seen) -> _Sitting:
+    def _client(self, seen: Seen) -> _Client:
+        """Return who asks, in a sitting."""
         client = self._clients.get(seen.client)
         if client is None:
             if len(self._clients) >= self._max_clients:
@@ -149,7 +160,7 @@ class Memory:
             self._end(seen.client, client)
         if client.sitting is None:
             client.sitting = _Sitting(seen.when)
-        return client.sitting
+        return client
 
     def _known(self, owned: Name) -> _Known:
         known = self._names.get(owned)
@@ -161,18 +172,22 @@ class Memory:
             self._names.move_to_end(owned)
         return known
 
-    def _note(self, known: _Known, qname: Name, owned: Name) -> None:
+    def _note(self, known: _Known, client: _Client, qname: Name, owned: Name) -> None:
         """Take note of a name that led nowhere, and of the words in it."""
         if qname in known.others or len(known.others) >= _OTHERS:
             return
+        matches = self._brands.find(qname, owned) if self._brands.suspects(qname) else ()
+        if matches and len(known.askers) < 2 and not known.brands:
+            if client.worded >= _WORDED:
+                return
+            client.worded += 1
         known.others.add(qname)
         known.new = known.new or bool(known.leading)
-        if self._brands.suspects(qname):
-            for match in self._brands.find(qname, owned):
-                former = known.brands.get(match.app)
-                if former is None or match.weight > former.weight:
-                    known.brands[match.app] = match
-                    known.new = True
+        for match in matches:
+            former = known.brands.get(match.app)
+            if former is None or match.weight > former.weight:
+                known.brands[match.app] = match
+                known.new = True
 
     def _end(self, address: bytes, client: _Client) -> None:
         """Count a sitting that is over."""

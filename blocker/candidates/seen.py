@@ -26,6 +26,7 @@ class How(StrEnum):
     KNOWN = "known"  # an exception, or house-keeping: somebody has decided on it
 
 
+_NOWHERE: Final = ("NXDOMAIN", "SERVFAIL")  # rcodes as records say them
 _HOW: Final = {
     Trigger.QNAME.value: How.LISTED,
     Trigger.ALIAS.value: How.ALIAS,
@@ -54,8 +55,8 @@ def of_record(when: float, client: bytes, tail: bytes) -> Seen | None:
         app = said.get("app", "")
         if said["group"] == SELFTEST:
             return None
-        if not app:
-            return Seen(when, client, qname)
+        if not app:  # a name that does not exist is nobody's: anybody can make up any number of them
+            return Seen(when, client, qname) if said["rcode"] not in _NOWHERE else None
         if said["action"] == Action.PASSTHRU:
             return Seen(when, client, qname, How.KNOWN)
         return Seen(when, client, qname, _HOW.get(said["trigger"], How.KNOWN), app, said.get("via", ""))

@@ -7,7 +7,7 @@ for evidence of another kind than it had then; one that was accepted does not co
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -103,6 +103,14 @@ class Store:
                 " SET state = :state, by = :by, reason = :reason, decided = :now, known = evidence",
                 {"name": name, "app": app, "state": state, "by": by, "reason": reason, "now": now},
             )
+
+    def forget(self, is_decided: Callable[[str], bool]) -> int:
+        """Let go of open candidates that lists have decided on meanwhile; return how many. Raises CandidateError."""
+        with self._opened() as db:
+            waiting = [name for (name,) in db.execute("SELECT DISTINCT name FROM candidates WHERE state = 'open'")]
+            gone = [(name,) for name in waiting if is_decided(name)]
+            db.executemany("DELETE FROM candidates WHERE state = 'open' AND name = ?", gone)
+        return len(gone)
 
     def all(self) -> tuple[Candidate, ...]:
         """Return every candidate, the open ones first and the most likely first. Raises CandidateError."""

@@ -153,15 +153,20 @@ def accept(name: str, app: str | None, by: str, reason: str, exact: bool, to: Pa
 @_reason
 @config_option
 def dismiss(name: str, app: str | None, by: str, reason: str, path: Path | None) -> None:
-    """Say that NAME is no relative: it comes back only for evidence of another kind."""
+    """Say that NAME is no relative: it comes back only for evidence of another kind.
+
+    One that was accepted is taken out of the list that `accept` put it into, and out of force.
+    """
     decision = Decision(by, reason, time.time())
-    store = _store(_config(path))
+    config_ = _config(path)
+    store = _store(config_)
     found = [each for each in store.all() if each.finding.name == name and app in (None, each.finding.app)]
     if not found:
         raise CandidateError(f"{name!r} is no candidate{f' of {app}' if app else ''}. `blocker candidates` shows them.")
     for each in found:
+        undone = _undo(config_, each.finding) if each.state is State.ACCEPTED else ""
         store.decide(name, each.finding.app, State.DISMISSED, by, reason, decision.when)
-        click.echo(f"{name}: dismissed for {each.finding.app}")
+        click.echo(f"{name}: dismissed for {each.finding.app}{undone}")
 
 
 def _config(path: Path | None) -> Config:
@@ -179,6 +184,20 @@ def _folder(found: Config) -> Path:
             "lists.directories names no folder that could take the name. Name one, or a file with --to."
         )
     return folder
+
+
+def _undo(found: Config, finding: Finding) -> str:
+    """Take an accepted name out of its list and out of force; say what was done."""
+    target = accepting.file_in(_folder(found), finding.app)
+    with accepting.alone(target.parent):
+        before = accepting.remove(target, finding.name)
+        if before is None:
+            return f"; {target} does not hold it: if it was accepted into another list, take it out there"
+        reply = _reload(found)
+        if reply is not None and not reply["ok"]:
+            accepting.write(target, before)
+            control.finish(reply, "not dismissed: the running blocker refuses it", as_json=False)
+    return f"; taken out of {target}{'' if reply is not None else ', which counts when the blocker runs'}"
 
 
 def _candidate(store: Store, name: str, app: str | None) -> Candidate:

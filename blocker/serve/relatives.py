@@ -118,6 +118,10 @@ class Relatives:
             self._search, self._wanted = fresh, wanted
         else:
             self._search.renew(generation.index, must)
+        try:
+            self._store.forget(self._search.is_decided)
+        except CandidateError as error:
+            self._complain("candidates that lists have meanwhile cannot be taken back", error)
 
     def _look(self) -> int:
         """Take in what was asked since the last look, and return the size of the largest batch."""

@@ -47,6 +47,31 @@ def test_another_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_taken_back(tmp_path):
+    path = accept.file_in(tmp_path, "tiktok")
+    assert accept.remove(path, "new.example") is None
+    add(path)
+    one = path.read_bytes()
+    add(path, "more.example")
+    two = path.read_bytes()
+    assert accept.remove(path, "other.example") is None
+    assert accept.remove(path, "more.example") == two
+    assert path.read_bytes() == one
+    assert accept.remove(path, "new.example") == one
+    assert not path.exists()
+
+
+def test_what_others_have_written_otherwise_is_not_torn(tmp_path):
+    path = tmp_path / "l.yaml"
+    path.write_text(
+        "app: tiktok\nentries:\n  - {value: a.example, kind: exact}\n  - value: new.example\n    kind: suffix\n"
+    )
+    before = path.read_bytes()
+    with pytest.raises((CandidateError, ListError)):
+        accept.remove(path, "new.example")
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(("there", "error", "why"), [
     ("app: wechat\nentries:\n  - {value: a.example, kind: exact}\n", CandidateError, "is a list of 'wechat'"),
     ("app: tiktok\nentries:\n  - {value: new.example, kind: suffix}\n", CandidateError, "stands there already"),

@@ -99,6 +99,37 @@ def test_memory_is_bounded():
     assert len(found._clients) == 10
 
 
+def flood(found, client, pattern, when=0.0):
+    for at in range(5000):
+        ask(found, when + at / 1000, client, pattern.format(at))
+
+
+def test_one_client_does_not_drive_out_what_others_ask_for():
+    found = memory(most=1000)
+    for turn in range(10):
+        for client in range(5):
+            ask(found, turn * 1000.0 + client, client, "!tiktok.com", "quiet.example")
+            ask(found, turn * 1000.0 + 500, client, "google.com")
+            ask(found, turn * 1000.0 + 700, client, "wikipedia.org")
+        flood(found, 99, "name{}.example", turn * 1000.0 + 100)
+    assert "quiet.example" in told(found)
+
+
+def test_one_client_does_not_fill_the_report():
+    found = memory(most=10_000)
+    flood(found, 99, "tiktok-{}.example")
+    assert len(told(found)) == 100
+    ask(found, 100.0, 1, "tiktok-200.example")  # what others ask for too is told all the same
+    assert list(told(found)) == ["tiktok-200.example"]
+
+
+def test_a_flood_hides_no_word():
+    found = memory()
+    flood(found, 99, "name{}.example")
+    ask(found, 5.0, 99, "tiktok-9.example", "a.leads.example>x.tiktokcdn.com")
+    assert list(told(found)) == ["tiktok-9.example", "leads.example"]
+
+
 def test_what_was_counted_fades():
     found = memory()
     for turn in range(10):

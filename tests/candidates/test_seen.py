@@ -32,6 +32,13 @@ def test_records_and_verdicts_tell_the_same(said, how, app, via):
     assert of_verdict(1.0, V4, NAME, said) == expected
 
 
+@pytest.mark.parametrize("rcode", [2, 3])
+def test_a_name_that_does_not_exist_is_nobodys(rcode):
+    assert of_record(1.0, V4, events.tail("default", NAME, 1, "udp", rcode, "upstream", PASSTHRU)) is None
+    blocked = events.tail("default", NAME, 1, "udp", rcode, "blocked", verdict(Action.NXDOMAIN))
+    assert of_record(1.0, V4, blocked) == Seen(1.0, V4, NAME, How.LISTED, "tiktok")
+
+
 @pytest.mark.parametrize(
     "tail", [b"", b'"qname":1', b'"qname":"a..b"', b"\xff", b'"qname":"a.example","app":"x"', b"[" * 9000]
 )

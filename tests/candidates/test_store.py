@@ -65,6 +65,13 @@ def test_what_was_reopened_and_dismissed_again_stays_dismissed(store):
     assert store.put([both], 20.0) == ()
 
 
+def test_what_lists_have_meanwhile_waits_no_longer(store):
+    store.put([FOUND, replace(FOUND, name="b.example"), replace(FOUND, name="c.example")], 10.0)
+    store.decide("c.example", "tiktok", State.DISMISSED, "Jane", "why", 15.0)
+    assert store.forget({"new.example", "c.example"}.__contains__) == 1
+    assert states(store) == {("b.example", "tiktok"): State.OPEN, ("c.example", "tiktok"): State.DISMISSED}
+
+
 def test_one_that_was_never_found_may_be_decided(store):
     store.decide("other.example", "tiktok", State.ACCEPTED, "Jane", "why", 15.0)
     assert states(store) == {("other.example", "tiktok"): State.ACCEPTED}

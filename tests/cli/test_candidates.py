@@ -127,6 +127,28 @@ def test_dismiss(run, store):
     assert "decided" in run("show", "new.example").output
 
 
+def test_dismiss_takes_back_what_was_accepted(run, store, tmp_path):
+    store.put([FOUND], 0.0)
+    run("accept", "new.example", *WHO)
+    path = tmp_path / "lists/candidates-tiktok.yaml"
+    assert run("dismiss", "new.example", *WHO).output == (
+        f"new.example: dismissed for tiktok; taken out of {path}, which counts when the blocker runs\n"
+    )
+    assert not path.exists()
+    assert [each.state for each in store.all()] == ["dismissed"]
+    run("accept", "new.example", "--to", str(tmp_path / "next.yaml"), *WHO)
+    assert "take it out there" in run("dismiss", "new.example", *WHO).output
+
+
+def test_what_the_running_blocker_will_not_let_go_stays_accepted(run, store, tmp_path, monkeypatch):
+    store.put([FOUND], 0.0)
+    run("accept", "new.example", *WHO)
+    monkeypatch.setattr(candidates.control, "ask", lambda *_: {"ok": False, "problems": ["no memory"]})
+    assert "not dismissed: the running blocker refuses it: no memory" in run("dismiss", "new.example", *WHO).output
+    assert "new.example" in (tmp_path / "lists/candidates-tiktok.yaml").read_text()
+    assert [each.state for each in store.all()] == ["accepted"]
+
+
 def test_no_folder_to_put_it(run, tmp_path, store):
     (tmp_path / "b.yaml").write_text("lists: {built_in: false}\nprocess: {state_dir: state}\n")
     store.put([FOUND], 0.0)

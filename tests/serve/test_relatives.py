@@ -105,6 +105,18 @@ def test_listed_names_are_passed_over_at_once_and_memory_stays(made, tmp_path):
     assert kept(made) == ["tiktok-b.example"]
 
 
+def test_a_candidate_that_is_listed_otherwise_waits_no_longer(made, tmp_path):
+    made._hear(generation(tmp_path))
+    made._adopt()
+    ask(made.regions[0], "tiktok-a.example")
+    made._look()
+    made.tell(2.0)
+    assert kept(made) == ["tiktok-a.example"]
+    made._hear(generation(tmp_path, 2, LIST + "  - {value: tiktok-a.example, kind: suffix}\n"))
+    made._adopt()
+    assert kept(made) == []
+
+
 def test_a_generation_that_is_gone_leaves_the_former(made, tmp_path):
     made._hear(generation(tmp_path))
     made._adopt()
