@@ -41,7 +41,7 @@ def commands(ctx: click.Context, path: Path | None, as_json: bool) -> None:
         needed = sorted(each.name for each in must.needed.values())
         force = Force(side.index, side.clients, wording(found), needed, side.index.places())
         listeners = [end for end in found.listen if end.port]
-        report = Round(force, listeners, found.selftest).run(int(time.time()))
+        report = Round(force, listeners, found.selftest, config.workers(found)).run(int(time.time()))
     click.echo(json.dumps(_data(report))) if as_json else _print(report)
     ctx.exit(0 if report.ok else 1)
 

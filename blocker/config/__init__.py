@@ -45,6 +45,7 @@ from blocker.config.places import (
     resolv_conf,
     servers,
     state_dir,
+    workers,
 )
 from blocker.config.rollout import Plan, Rollout, Stage
 from blocker.config.rpz import Rpz, RpzImport, RpzKey, RpzZone
@@ -121,4 +122,5 @@ __all__ = [
     "servers",
     "state_dir",
     "strays",
+    "workers",
 ]

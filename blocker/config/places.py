@@ -1,4 +1,4 @@
-"""Where things are on this machine: the name servers, the state folder, the control socket.
+"""Where things are on this machine: the name servers, the state folder, the control socket; and how many cores.
 
 The only place that reads the environment.
 """
@@ -87,6 +87,11 @@ def state_dir(config: Config, environment: Mapping[str, str] = os.environ) -> Pa
         return Path.home() / ".cache" / "blocker"
     except RuntimeError as error:
         raise ConfigError(["process.state_dir: this account has no home folder; set process.state_dir"]) from error
+
+
+def workers(config: Config) -> int:
+    """Return how many processes serve: as many as `process.workers` says, else one for each core."""
+    return config.process.workers or len(os.sched_getaffinity(0))
 
 
 def node(config: Config) -> str:

@@ -1,8 +1,11 @@
 """Asks one listener as a client does, over UDP and TCP, within bounded time; decides nothing."""
 
+import errno
+import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -20,27 +23,34 @@ def reachable(end: Endpoint) -> Endpoint:
     return Endpoint(ip_address("127.0.0.1" if end.address.version == 4 else "::1"), end.port)
 
 
-def over_udp(end: Endpoint, source: Address | None, packets: Sequence[bytes], timeout: float) -> list[bytes | None]:
-    """Return what comes back for each of `packets` within `timeout` seconds; what is lost is sent once more.
+def over_udp(
+    end: Endpoint, source: Address | None, packets: Sequence[bytes], timeout: float, ports: Sequence[int] = (0,)
+) -> list[list[bytes | None]]:
+    """Return what comes back for each of `packets` within `timeout` seconds, a row for each of our `ports`.
 
-    Raises OSError when nothing can be sent from `source`.
+    The kernel gives all that comes from one port to the same worker. Ports that are taken are left out, 0 is any; what
+    is lost is sent once more. Raises OSError when nothing can be sent from `source`.
     """
-    found: dict[bytes, bytes] = {}
-    with _socket(end, source, socket.SOCK_DGRAM) as sock:
-        sock.connect((str(end.address), end.port))
+    with ExitStack() as stack:
+        found = {stack.enter_context(sock): dict[bytes, bytes]() for sock in _udp(end, source, ports)}
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for sock in found:
+            selector.register(sock, selectors.EVENT_READ)
         for share in (0.5, 0.5):
             deadline = time.monotonic() + timeout * share
-            for packet in packets:
-                if packet[:2] not in found:
-                    sock.send(packet)
-            while len(found) < len(packets) and (left := deadline - time.monotonic()) > 0:
-                sock.settimeout(left)
-                try:
-                    reply = sock.recv(_LARGEST)
-                except TimeoutError:
+            for sock, replies in found.items():
+                for packet in packets:
+                    if packet[:2] not in replies:
+                        sock.send(packet)
+            while any(len(replies) < len(packets) for replies in found.values()):
+                left = deadline - time.monotonic()
+                if left <= 0:
                     break
-                found.setdefault(reply[:2], reply)
-    return [found.get(packet[:2]) for packet in packets]
+                for key, _ in selector.select(left):
+                    assert isinstance(key.fileobj, socket.socket)
+                    reply = key.fileobj.recv(_LARGEST)
+                    found[key.fileobj].setdefault(reply[:2], reply)
+    return [[replies.get(packet[:2]) for packet in packets] for replies in found.values()]
 
 
 def over_tcp(end: Endpoint, source: Address | None, packets: Sequence[bytes], timeout: float) -> list[bytes | None]:
@@ -71,11 +81,23 @@ def over_tcp(end: Endpoint, source: Address | None, packets: Sequence[bytes], ti
     return [found.get(packet[:2]) for packet in packets]
 
 
-def _socket(end: Endpoint, source: Address | None, kind: socket.SocketKind) -> socket.socket:
+def _udp(end: Endpoint, source: Address | None, ports: Sequence[int]) -> Iterator[socket.socket]:
+    for port in ports:
+        try:
+            sock = _socket(end, source, socket.SOCK_DGRAM, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and len(ports) > 1:
+                continue
+            raise
+        sock.connect((str(end.address), end.port))
+        yield sock
+
+
+def _socket(end: Endpoint, source: Address | None, kind: socket.SocketKind, port: int = 0) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if end.address.version == 6 else socket.AF_INET, kind)
     if source is not None:
         try:
-            sock.bind((str(source), 0))
+            sock.bind((str(source), port))
         except OSError as error:
             sock.close()
             raise OSError(error.errno, f"no query can be sent from {source}: {error.strerror}") from error

@@ -1,10 +1,13 @@
 """One round: every listener is asked over UDP and TCP, and each app's failures are told.
 
-Knows what is in force as the server does (a Side); where the queries go and when are for others to say.
+Knows what is in force as the server does (a Side); where the queries go and when are for others to say. Over UDP each
+listener is asked from many ports, so that every worker behind it is: one that went astray alone must not hide behind
+the others. A round that failed is repeated from the same ports, to the same workers.
 """
 
+import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +21,9 @@ from blocker.selftest import ask, judge, plan
 from blocker.selftest.ask import Address
 from blocker.selftest.plan import Check
 
-_ASKERS: Final = (("udp", ask.over_udp), ("tcp", ask.over_tcp))
+_PORTS: Final = 4  # for each worker: one in fifty rounds misses a given one
+_MOST: Final = 256  # ports
+_RANGE: Final = range(20_000, 60_000)  # that they are chosen from
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +67,23 @@ class Report:
 class Round:
     """Asks the listeners under one state of affairs."""
 
-    def __init__(self, force: Force, listeners: Sequence[Endpoint], wanted: Selftest) -> None:
-        """Ask `listeners`, which serve what is in `force`."""
+    def __init__(self, force: Force, listeners: Sequence[Endpoint], wanted: Selftest, workers: int) -> None:
+        """Ask `listeners`, at which so many `workers` serve what is in `force`."""
         self._force = force
+        self._count = min(_PORTS * workers, _MOST) if workers > 1 else 1
+        self._ports: Sequence[int] = ()  # of the last round; empty: it went well
         self._listeners = [ask.reachable(end) for end in listeners]
         self._wanted = wanted
 
     def run(self, turn: int) -> Report:
         """Return how round number `turn` went. Takes at most three timeouts for each listener."""
+        self._ports = self._ports or random.sample(_RANGE, self._count)
         report = Report({}, None)
         for end in self._listeners:
             source = self._wanted.source(end.address.version)
             report = self._ask(end, source, turn, report)
+        if report.ok:
+            self._ports = ()
         return report
 
     def _ask(self, end: Endpoint, source: Address | None, turn: int, report: Report) -> Report:
@@ -91,8 +101,8 @@ class Round:
                 report.apps.setdefault(check.app, Result(names.to_text(check.qname)))
         first = secrets.randbelow(1 << 16)
         packets = [plan.packet(check, (first + at) & 0xFFFF) for at, check in enumerate(checks)]
-        for transport, asker in _ASKERS:
-            for check, why in zip(checks, self._try(asker, end, source, checks, packets, transport), strict=True):
+        for transport in ("udp", "tcp"):
+            for check, why in zip(checks, self._try(end, source, checks, packets, transport), strict=True):
                 result = report.apps[check.app] if check.app else resolution
                 assert result is not None
                 result.asked += 1
@@ -101,19 +111,27 @@ class Round:
         return Report(report.apps, resolution)
 
     def _try(
-        self,
-        asker: Callable[[Endpoint, Address | None, Sequence[bytes], float], list[bytes | None]],
-        end: Endpoint,
-        source: Address | None,
-        checks: Sequence[Check],
-        packets: Sequence[bytes],
-        transport: str,
+        self, end: Endpoint, source: Address | None, checks: Sequence[Check], packets: Sequence[bytes], transport: str
     ) -> list[str]:
+        """Return for each check why it failed; empty where it did not."""
         try:
-            replies = asker(end, source, packets, self._wanted.timeout)
+            if transport == "tcp":
+                rows = [ask.over_tcp(end, source, packets, self._wanted.timeout)]
+            else:
+                ports = self._ports if source is not None else (0,)
+                rows = ask.over_udp(end, source, packets, self._wanted.timeout, ports)
         except OSError as error:
             return [error.strerror or str(error)] * len(checks)
+        wording = self._force.wording
         return [
-            judge.failure(check, packet, reply, self._force.wording, tcp=transport == "tcp")
-            for check, packet, reply in zip(checks, packets, replies, strict=True)
+            _together([judge.failure(check, packet, reply, wording, tcp=transport == "tcp") for reply in replies])
+            for check, packet, replies in zip(checks, packets, zip(*rows, strict=True), strict=True)
         ]
+
+
+def _together(reasons: Sequence[str]) -> str:
+    """Return the first of the `reasons` why one query failed from several ports; empty if it did from none."""
+    found = [why for why in reasons if why]
+    if not found:
+        return ""
+    return found[0] + (f" ({len(found)} of {len(reasons)} times)" if len(found) < len(reasons) else "")

@@ -18,7 +18,7 @@ from typing import Final
 import setproctitle
 
 from blocker.bundle import current as bundles
-from blocker.config import Endpoint, Selftest
+from blocker.config import Endpoint, Selftest, workers
 from blocker.errors import BlockerError
 from blocker.lists import gather
 from blocker.selftest import status
@@ -120,7 +120,7 @@ class Tester:
             self._force = replace(self._force, clients=generation.clients)
         self._generation = generation
         self._wanted = generation.config.selftest
-        self._round = Round(self._force, self._listeners, self._wanted)
+        self._round = Round(self._force, self._listeners, self._wanted, workers(generation.config))
 
     def _say(self, report: Report) -> None:
         """Log what fails, and what does no more."""

@@ -66,7 +66,7 @@ class Supervisor:
         """Serve until told to stop; return the exit status. Raises BlockerError when it cannot start."""
         setproctitle.setproctitle("blocker: supervisor")
         config = self._config
-        count = config.process.workers or len(os.sched_getaffinity(0))
+        count = configuration.workers(config)
         folder = configuration.state_dir(config)
         _raise_descriptor_limit()
         statefile.make(folder)

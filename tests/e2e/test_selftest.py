@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -75,6 +76,18 @@ def test_the_command_asks_now(daemon):
     assert daemon.run("selftest", "--config", str(daemon.path)).stdout.count(" ok ") >= 2
 
 
+def test_a_worker_that_is_silent_does_not_hide_behind_the_other(daemon):
+    worker = daemon.children()["worker 0"]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        done = daemon.run("selftest", "--config", str(daemon.path), "--json")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    failures = json.loads(done.stdout)["apps"]["banned"]["failures"]
+    assert done.returncode == 1
+    assert re.search(r"over udp: it gave no answer \(\d of 8 times\)", failures[0]), failures
+
+
 def test_one_who_took_the_address_is_found_out(daemon):
     """Somebody answers in our place: every answer is the truth, and that is what is wrong."""
     assert daemon.stop() == 0
@@ -83,7 +96,7 @@ def test_one_who_took_the_address_is_found_out(daemon):
         udp.settimeout(20)
 
         def body():
-            for _ in range(2):  # the app's name, and one that must resolve
+            for _ in range(2 * 8):  # the app's name, and one that must resolve, from the ports for two workers
                 packet, peer = udp.recvfrom(4096)
                 record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xcb\0\x71\x09"
                 end = parse_query(packet).question_end

@@ -56,7 +56,7 @@ def test_udp_answers_in_any_order_and_lost_ones_are_asked_again(listener):
         udp.sendto(packet[:2] + b"twice", peer)
 
     thread = serve(body)
-    replies = ask.over_udp(end, SOURCE, PACKETS, 5.0)
+    (replies,) = ask.over_udp(end, SOURCE, PACKETS, 5.0)
     thread.join()
     assert peers == {"127.54.54.54"}
     assert replies[1:] == [b"\0\2told", b"\0\3told"]
@@ -64,7 +64,24 @@ def test_udp_answers_in_any_order_and_lost_ones_are_asked_again(listener):
 
 
 def test_udp_silence(listener):
-    assert ask.over_udp(listener[2], SOURCE, PACKETS, 0.05) == [None, None, None]
+    assert ask.over_udp(listener[2], SOURCE, PACKETS, 0.05) == [[None, None, None]]
+
+
+def test_udp_from_several_ports_but_those_that_are_taken(listener):
+    udp, _, end = listener
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((str(SOURCE), 0))
+        free = taken.getsockname()[1] + 1
+
+        def body():
+            for _ in range(2 * len(PACKETS)):
+                packet, peer = udp.recvfrom(100)
+                udp.sendto(packet[:2] + (b"free" if peer[1] == free else b"any"), peer)
+
+        thread = serve(body)
+        rows = ask.over_udp(end, SOURCE, PACKETS, 5.0, (free, taken.getsockname()[1], 0))
+        thread.join()
+    assert rows == [[packet[:2] + said for packet in PACKETS] for said in (b"free", b"any")]
 
 
 def test_tcp(listener):
