@@ -21,6 +21,7 @@ from blocker.bundle import current as bundles
 from blocker.cli import feeds
 from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option, lists_option, overrides
+from blocker.cli.wording import counted
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import BlockerError, ConfigError
@@ -96,7 +97,7 @@ def show_status(path: Path | None, as_json: bool) -> None:
         return
     table = Table("zone", "", "serial", "records", "left out", "confirmed", box=None, header_style="bold")
     for name, ours in sorted(said.zones.items()):
-        left_out = f"{ours.unsaid} exceptions" if ours.unsaid else ""
+        left_out = counted(ours.unsaid, "exception") if ours.unsaid else ""
         table.add_row(name, "served", str(ours.serial), str(ours.records), left_out, "")
     for name, theirs in sorted(said.imports.items()):
         state = "taken over, EXPIRED" if time.time() >= theirs.expires else "taken over"

@@ -14,20 +14,25 @@ import pytest
 
 from blocker.answer import BLOCK_EDE, Wording, aged
 from blocker.cache import Cache, Limits
+from blocker.cli import times
 from blocker.clients import Clients
 from blocker.config import Config
 from blocker.errors import WireError
 from blocker.events import ATTEMPT
+from blocker.exceptions.entry import Grant, checked
 from blocker.fast import Fast
 from blocker.line import Line
 from blocker.lists import marked
-from blocker.policy import Action, Trigger
+from blocker.policy import Action, Scope, Trigger
+from blocker.serve.excepted import shortened
+from blocker.serve.turns import Turns
 from blocker.upstream.exchange import message, question_of
 from blocker.wire.constants import NOERROR, NXDOMAIN, SERVFAIL
 from blocker.wire.response import scan
 from tests.oracle import Journal, Loaded, Table, ask, heard, lines, rule, said
 
 HERE = Path(__file__).parent
+WORDS = {"name": Scope.SUFFIX, "exact": Scope.EXACT, "pattern": Scope.PATTERN}
 START = 1_000_000.0  # monotonic seconds
 SCENARIOS = sorted(HERE.glob("*.yaml"))
 
@@ -51,9 +56,12 @@ class Play:
     """One scenario on its way."""
 
     def __init__(self, data):
-        assert set(data) <= {"title", "why", "config", "lists", "steps"}, set(data)
+        assert set(data) <= {"title", "why", "config", "lists", "clock", "steps"}, set(data)
         self.config = Config.model_validate(data.get("config") or {})
         self.now = START
+        self.wall = moment_of(data.get("clock", "1970-01-01T00:00Z"))
+        self.turns = Turns(self.wall, self.now)
+        self.granted = []
         self.cache = Cache(limits(self.config))
         self.fast = Fast()
         self.journal = Journal()
@@ -68,10 +76,20 @@ class Play:
     def do_lists(self, lists, _place):
         """From now on these lists are in force."""
         rules = [each for app, said in lists.items() for each in rules_of(app, said or {})]
-        named = [each for each in rules if each.trigger is Trigger.CLIENT_IP]
-        self.clients = Clients(self.config, Loaded(lists, *named), 0)
-        others = (each for each in rules if each.trigger is None)
-        self.line.adopt(Table(*others), self.line.wording, self.clients.policy_for)
+        self.loaded = Loaded(lists, *(each for each in rules if each.trigger is Trigger.CLIENT_IP))
+        self.table = Table(*(each for each in rules if each.trigger is None))
+        self.adopt()
+
+    def do_exceptions(self, exceptions, _place):
+        """From now on these exceptions are approved, and no others."""
+        self.granted = [grant_of(dict(each)) for each in exceptions]
+        self.turns.grant({each.id: (each.starts, each.ends) for each in self.granted})
+        self.adopt()
+
+    def do_clock(self, text, _place):
+        """Somebody sets the clock."""
+        self.wall = moment_of(text)
+        self.look()
 
     def do_upstream(self, script, _place):
         """From now on the upstream says this."""
@@ -80,6 +98,8 @@ class Play:
     def do_after(self, seconds, _place):
         """Time passes."""
         self.now += seconds
+        self.wall += seconds
+        self.look()
 
     def do_ask(self, what, _place):
         """A client asks; what it hears, what upstream saw and what was logged is kept for `expect`."""
@@ -127,6 +147,21 @@ class Play:
             "log": json.loads(b"{" + self.logged[0][1] + b"}") if self.logged else "nothing",
             "kept": len(self.cache),
         }
+
+    # What time does, as the supervisor has it done.
+
+    def look(self):
+        self.turns.look(self.wall, self.now)
+        if self.turns.is_due(self.wall):
+            self.adopt()
+
+    def adopt(self):
+        """Have everything as it is now."""
+        self.turns.turn(self.wall)
+        granted = shortened(self.granted, self.turns.ends)
+        self.clients = Clients(self.config, self.loaded, self.turns.moment, granted)
+        self.turns.next = self.clients.turns
+        self.line.adopt(self.table, self.line.wording, self.clients.policy_for)
 
     # One exchange, as the worker and the resolver would go through it.
 
@@ -193,6 +228,23 @@ def rules_of(app, said):
                 **entry,
                 **about,
             )
+
+
+def grant_of(said):
+    """Return the exception that a scenario describes: as `blocker exceptions add` takes it."""
+    scope, value = next(((scope, said.pop(word)) for word, scope in WORDS.items() if word in said), ("", ""))
+    starts, ends = (int(moment_of(text)) for text in (said.pop("from", "1970-01-01T00:00Z"), said.pop("until")))
+    words = [said.pop(word, "") for word in ("app", "group", "client")]
+    grant = Grant(str(said.pop("id")), said.pop("ticket", ""), scope, value, *words, starts, ends)
+    assert not said, said
+    return checked(grant)
+
+
+def moment_of(text):
+    """Return the unix time of a moment with its zone: `2026-11-24T17:00-05:00`, `...T17:00[America/Toronto]`."""
+    found = times.moment(str(text))
+    assert str(text)[-1] in "Z]" or str(text)[-6] in "+-", f"{text}: say in which zone"
+    return found.timestamp()
 
 
 def question_text(packet):
