@@ -9,7 +9,7 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -22,7 +22,7 @@ VERSION: Final = 6
 _MAGIC: Final = b"BLOCKIDX"
 _ALIGNMENT: Final = 8  # so that arrays of 64-bit numbers can be read in place
 _HEADER: Final = struct.Struct("=8sIIQQ32s")  # magic, version, byte order mark, time, size of the file, digest
-_CHUNK: Final = 1 << 16  # octets hashed at a time
+_CHUNK: Final = 1 << 16  # octets hashed or written at a time
 _SEAL: Final = 8  # octets of hash over the header itself
 _START: Final = _HEADER.size + _SEAL
 _ORDER: Final = 0x01020304  # arrays are in the machine's own order: refuse those of another machine
@@ -68,7 +68,7 @@ def write(path: Path, parts: Mapping[Part, bytes | memoryview], compiled: int) -
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as file:
-            file.writelines([header, _seal(header), *body])
+            file.writelines(piece for whole in (header, _seal(header), *body) for piece in _pieces(memoryview(whole)))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -103,10 +103,15 @@ def open_checked(path: Path, pause: float = 0.0) -> Artifact:
     return Artifact(digest.hex(), compiled, parts)
 
 
+def _pieces(whole: memoryview) -> Iterator[memoryview]:
+    """Yield `whole` a little at a time: the kernel does not stop writing for whoever must answer a query."""
+    return (whole[at : at + _CHUNK] for at in range(0, len(whole), _CHUNK))
+
+
 def _digest(body: memoryview, pause: float) -> bytes:
     digest = hashlib.blake2b(digest_size=32)
-    for at in range(0, len(body), _CHUNK):
-        digest.update(body[at : at + _CHUNK])
+    for piece in _pieces(body):
+        digest.update(piece)
         if pause:
             time.sleep(pause)
     return digest.digest()

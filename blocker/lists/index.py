@@ -295,7 +295,7 @@ class Index:
 class _Ranges:
     """Ranges of addresses, flattened (ranges.py): which entries hold an address."""
 
-    def __init__(self, said: Mapping[str, Sequence[tuple[str, Sequence[int]]]]) -> None:
+    def __init__(self, said: Mapping[str, Any]) -> None:
         stretches = {int(size): some for size, some in said.items()}
         self._starts = {size: [bytes.fromhex(start) for start, _ in some] for size, some in stretches.items()}
         self._held = {size: [tuple(held) for _, held in some] for size, some in stretches.items()}
