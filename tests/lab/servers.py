@@ -45,6 +45,7 @@ class Servers:
     """Everything that listens in one namespace, on all of its addresses."""
 
     def __init__(self, namespace: Namespace, folder: Path) -> None:
+        self.namespace = namespace
         self.heard: list[tuple[str, int, str, bytes]] = []
         self.table: dict[tuple[str, str], list[str]] = {}  # (name, type): addresses
         self._sockets: list[socket.socket] = []

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.daemon import eventually
 from tests.lab.device import PASS
-from tests.lab.lab import DEVICE, GATEWAY
+from tests.lab.lab import DEVICE, GATEWAY, GATEWAY_6
 
 NOBODYS, TOLD, STATED = "11.8.8.8", "11.9.9.9", "11.50.1.1"
 
@@ -44,6 +44,24 @@ def test_quic_only_where_our_dns_sent_the_device(lab):
     assert lab.device.ask(GATEWAY, "www.example.org") == [TOLD]
     assert lab.device.udp(TOLD, 443).how == PASS
     assert lab.device.tcp(NOBODYS, 443).how == PASS  # there is no gate
+
+
+def test_behind_another_router_a_device_is_the_address_that_asked(lab):
+    """Nothing tells which of its addresses belong together: the other IP version is refused at once, and recorded."""
+    four, six, told_6 = "10.7.0.2", "fd07::2", "2001:db8:9::9"
+    for network, router in (("10.7.0.0/24", DEVICE), ("fd07::/64", "fd00::2")):
+        lab.gateway.ip(f"route add {network} via {router}")
+    for address in (f"{four}/32", f"{six}/128"):
+        lab.device.namespace.ip(f"addr add {address} dev lo{' nodad' if ':' in address else ''}")
+    lab.internet.namespace.ip("-6 route add fd07::/64 via fd01::1")
+    lab.start(config(gate="enforce") | {"groups": [{"name": "kiosk", "clients": ["10.7.0.0/24", "fd07::/64"]}]})
+    assert lab.device.ask(GATEWAY, "www.example.org", source=four) == [TOLD]
+    assert lab.device.ask(GATEWAY, "www.example.org", "AAAA", source=four) == [told_6]
+    assert lab.device.tcp(TOLD, 443, source=four).how == PASS
+    assert lab.device.tcp(told_6, 443, source=six).visibly_refused
+    assert lab.recorded(trigger="unresolved", destination=told_6)["client"] == six
+    assert lab.device.ask(GATEWAY_6, "www.example.org", "AAAA", source=six) == [told_6]
+    assert lab.device.tcp(told_6, 443, source=six).how == PASS
 
 
 @pytest.mark.parametrize(("kind", "told"), [("A", TOLD), ("AAAA", "2001:db8:9::9")])
