@@ -19,6 +19,7 @@ from blocker.policy import Scope
 
 MAX_PROBLEMS: Final = 20  # told per file: the wrong file entirely should not fill the screen
 MAX_NAMES: Final = 1 << 22  # of one list, where it holds 64 MiB of tiny ones: they would take a gigabyte
+MAX_UNICODE: Final = 2_000_000  # characters of names beyond ASCII in one list: to convert them takes 15 s
 MAX_LINE: Final = 1000  # octets; a rule of ours is a name and a few words
 
 # An ordinary name: lower case, no dot at its end, and a top-level domain that no address ends with.
@@ -61,6 +62,7 @@ class Draft:
         self.bad_lines = 0
         self.unsupported_lines = 0
         self.refused_lines = 0
+        self._unicode = 0  # characters of names that were spelled beyond ASCII
         self._file = file
         self._strict = strict
 
@@ -88,6 +90,11 @@ class Draft:
         if "\\" in text:  # zone files may escape: no name that we list needs it
             self.bad(number, f"{text!r} is not a domain name: it contains a backslash. Remove the line")
             return None
+        if not text.isascii():
+            self._unicode += len(text)
+            if self._unicode > MAX_UNICODE:
+                self.bad(number, f"{text!r} is not read: too many names beyond ASCII. Write them in punycode, xn--...")
+                return None
         try:
             name = names.hostname(text)
         except NameFormatError as error:

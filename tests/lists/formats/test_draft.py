@@ -72,3 +72,12 @@ def test_lines(monkeypatch):
     for piece in range(8):  # wherever a piece ends, lines and their numbers are the same
         monkeypatch.setattr("blocker.lists.formats.draft._PIECE", piece)
         assert list(lines_of(b"a\r\n\nbb\n\n\r\nc\n")) == [b"a", b"", b"bb", b"", b"", b"c"]
+
+
+def test_names_beyond_ascii_are_read_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr("blocker.lists.formats.draft.MAX_UNICODE", 20)
+    draft = Draft("copy")
+    for number, text in enumerate(("bücher.example", "a.example", "bücher.example", "xn--bcher-kva.example"), 1):
+        draft.keep(number, text, 0)
+    assert len(draft.keys) == 3
+    assert draft.problems[0].startswith("copy:3: 'bücher.example' is not read: too many names beyond ASCII")
