@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -18,7 +19,8 @@ from blocker import config
 from blocker.cli import control, feeds
 from blocker.cli.options import config_option, json_option
 from blocker.config import Config, Feed
-from blocker.errors import ConfigError
+from blocker.errors import ConfigError, FeedError
+from blocker.feeds.store import Store
 
 if TYPE_CHECKING:
     from blocker.feeds.update import Result
@@ -47,12 +49,12 @@ def update(
     if accept and (dry_run or not names):
         raise click.UsageError("--accept wants the NAME of each feed, and no --dry-run.")
     chosen = feeds.named(found, names)
-    state = config.state_dir(found)
-    try:
-        state.mkdir(mode=0o750, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError([f"{state}: cannot be made: {error.strerror}. Set process.state_dir."]) from error
-    results = _accepted(chosen, state) if accept else _fetched(chosen, found, state, dry_run=dry_run)
+    problems: list[str] = []
+    if dry_run:
+        results = _tried(chosen, found, config.state_dir(found))
+    else:
+        state = _made(config.state_dir(found))
+        results = _accepted(chosen, state, problems) if accept else _fetched(chosen, found, state)
     published = not dry_run and any(each.state == "published" for each in results)
     reload = _reload(found) if published else None
     if as_json:
@@ -60,16 +62,46 @@ def update(
         click.echo(json.dumps({"feeds": said, "reload": reload}))
     else:
         _print(results, reload, dry_run=dry_run)
-    ctx.exit(0 if all(each.well for each in results) and (reload is None or reload["ok"]) else 1)
+    for problem in problems:
+        click.echo(f"blocker: error: {problem}", err=True)
+    well = all(each.well for each in results) and (reload is None or reload["ok"])
+    ctx.exit(2 if problems else 0 if well else 1)
 
 
-def _accepted(chosen: Sequence[Feed], state: Path) -> "list[Result]":
+def _made(state: Path) -> Path:
+    try:
+        state.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError([f"{state}: cannot be made: {error.strerror}. Set process.state_dir."]) from error
+    return state
+
+
+def _accepted(chosen: Sequence[Feed], state: Path, problems: list[str]) -> "list[Result]":
+    """Accept all that can be; of the others say why in `problems`, so that what was accepted comes into force."""
     from blocker.feeds.update import accept
 
-    return [accept(feed, state, time.time()) for feed in chosen]
+    results = []
+    for feed in chosen:
+        try:
+            results.append(accept(feed, state, time.time()))
+        except FeedError as error:
+            problems.append(str(error))
+    return results
 
 
-def _fetched(chosen: Sequence[Feed], found: Config, state: Path, *, dry_run: bool) -> "list[Result]":
+def _tried(chosen: Sequence[Feed], found: Config, state: Path) -> "list[Result]":
+    """Fetch and judge; what was never fetched is put nowhere near the `state` folder."""
+    with TemporaryDirectory(prefix="blocker-") as scratch:
+        return [
+            result
+            for feed in chosen
+            for result in _fetched(
+                (feed,), found, state if Store(state, feed.name).folder.exists() else Path(scratch), dry_run=True
+            )
+        ]
+
+
+def _fetched(chosen: Sequence[Feed], found: Config, state: Path, *, dry_run: bool = False) -> "list[Result]":
     from blocker.feeds.update import update as fetch  # an HTTP client, for this command only
 
     with _bars() as bar:

@@ -63,7 +63,22 @@ def test_one_feed(rig):
 def test_dry_run(rig):
     done = rig.run("--dry-run")
     assert (done.exit_code, "nothing was changed" in done.output) == (0, True)
-    assert (rig.entries("a"), rig.entries("b")) == (None, None)
+    assert not rig.state.exists()
+    rig.run()
+    before = {path: path.read_bytes() for path in rig.state.rglob("*") if path.is_file()}
+    (rig.folder / "a").write_text(TEN + "more.example\n")
+    assert "│ a    │ 10     │ 11    │" in rig.run("--dry-run").output
+    assert {path: path.read_bytes() for path in rig.state.rglob("*") if path.is_file()} == before
+
+
+def test_what_can_be_accepted_is_though_another_cannot(rig):
+    rig.run()
+    (rig.folder / "b").write_text("new.example\n")
+    rig.run()
+    done = rig.run("--accept", "b", "a")
+    assert done.exit_code == 2
+    assert "blocker: error: feed a: nothing is held" in done.stderr
+    assert "│ b    │ 1      │ 1     │ 0        │ published │" in done.output
 
 
 def test_held_and_accepted(rig):
