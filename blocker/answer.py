@@ -37,7 +37,7 @@ from blocker.wire.constants import (
     Ede,
     Rcode,
 )
-from blocker.wire.query import Query
+from blocker.wire.query import Query, legible
 from blocker.wire.response import Response
 
 _HEADER: Final = Struct("!HHHHHH")
@@ -125,14 +125,17 @@ def failed(query: Query, rcode: int, limit: int, wording: Wording, options: byte
 
 
 def malformed(packet: bytes, rcode: int) -> bytes:
-    """Return the answer to a packet of at least 12 octets that could not be read as a query.
+    """Return the answer to a packet of at least 12 octets that could not be read as a query; it is no bigger.
 
-    Only the header can be trusted, so it alone comes back (RFC 1035 §4.1.1); for BADVERS also an OPT
-    record, which carries the rcode's upper bits and our version, 0 (RFC 6891 §6.1.3).
+    The header comes back (RFC 1035 §4.1.1), and the question where it is whole: some clients take no answer without.
+    So does an OPT record where there was one (RFC 6891 §6.1.1), with the rcode's upper bits and our version, 0
+    (§6.1.3): without it, FORMERR says that we know no EDNS at all.
     """
+    end, edns = legible(packet)
     flags = QR | (int.from_bytes(packet[2:4]) & (OPCODE | RD)) | (rcode & 0xF)
-    opt = _OPT.pack(0, OPT, OUR_UDP_SIZE, rcode >> 4 << 24, 0) if rcode > 0xF else b""
-    return packet[:2] + _HEADER.pack(0, flags, 0, 0, 0, 1 if opt else 0)[2:] + opt
+    opt = _OPT.pack(0, OPT, OUR_UDP_SIZE, rcode >> 4 << 24, 0) if edns else b""
+    header = _HEADER.pack(0, flags, 1 if end > HEADER_SIZE else 0, 0, 0, 1 if opt else 0)
+    return packet[:2] + header[2:] + packet[HEADER_SIZE:end] + opt
 
 
 def minimal_any(query: Query, limit: int, wording: Wording) -> bytes:

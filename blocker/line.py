@@ -34,6 +34,7 @@ from blocker.wire.constants import (
     HEADER_SIZE,
     IXFR,
     META_TYPES,
+    NEVER_ASKED,
     OPT,
     RD,
     SERVFAIL,
@@ -213,16 +214,14 @@ class Line:
     def _answer_locally(self, exchange: Exchange, query: Query, now: float) -> bool:
         """Answer what the protocol itself settles, if it does."""
         limit = exchange.limit(query)
-        rcode: int = Rcode.NOTIMP
         if query.qclass == CLASS_CHAOS and query.qname in (b"\7version\4bind\0", b"\7version\6server\0"):
             said = answer.version(query, limit, self.wording)
-            rcode = said[3] & 0xF
-        elif query.qclass != CLASS_IN or query.qtype in (AXFR, IXFR):
-            rcode = Rcode.REFUSED
-            said = answer.failed(query, rcode, limit, self.wording)
-        elif query.qtype == ANY:
+            rcode: int = said[3] & 0xF
+        elif query.qclass == CLASS_IN and query.qtype == ANY:
             return False  # after decide(): a blocked name is blocked for ANY too
         else:
+            refused = query.qclass != CLASS_IN or query.qtype in (AXFR, IXFR)
+            rcode = Rcode.REFUSED if refused else Rcode.FORMERR if query.qtype in NEVER_ASKED else Rcode.NOTIMP
             said = answer.failed(query, rcode, limit, self.wording)
         self._local(exchange, query, said, rcode, now)
         return True

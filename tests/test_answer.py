@@ -263,21 +263,29 @@ def test_a_stale_denial_has_an_error_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("packet", "rcode", "shown"),
+    ("packet", "rcode", "shown", "questions", "edns"),
     [
-        (ask("a.example"), Rcode.FORMERR, "FORMERR"),
-        (ask("a.example")[:12], Rcode.FORMERR, "FORMERR"),
-        (b"\1\2\x29\0" + bytes(8), Rcode.NOTIMP, "NOTIMP"),
-        (ask("a.example", version=1), Rcode.BADVERS, "BADVERS"),
+        (ask("a.example"), Rcode.FORMERR, "FORMERR", 1, 0),
+        (ask("a.example", edns=False), Rcode.FORMERR, "FORMERR", 1, -1),
+        (ask("a.example")[:12], Rcode.FORMERR, "FORMERR", 0, -1),
+        (b"\1\2\x29\0" + bytes(8), Rcode.NOTIMP, "NOTIMP", 0, -1),
+        (ask("a.example", version=1), Rcode.BADVERS, "BADVERS", 1, 0),
     ],
 )
-def test_malformed(packet, rcode, shown):
+def test_malformed(packet, rcode, shown, questions, edns):
     wire = answer.malformed(packet, rcode)
     message = dns.message.from_wire(wire, ignore_trailing=False)
-    assert (wire[:2], message.rcode().name, len(message.question)) == (packet[:2], shown, 0)
+    assert (wire[:2], message.rcode().name) == (packet[:2], shown)
+    assert (len(message.question), message.edns) == (questions, edns)
     assert message.opcode() == packet[2] >> 3 & 15
     assert wire[2] & 0x80
-    assert len(wire) <= len(packet) + 11
+    assert len(wire) <= len(packet)  # nothing to gain for who forges a sender's address
+
+
+def test_a_client_knows_the_answer_to_its_version_of_edns():
+    asked = ask("a.example", version=1)
+    said = dns.message.from_wire(answer.malformed(asked, Rcode.BADVERS))
+    assert dns.message.from_wire(asked).is_response(said)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import contextlib
 import json
 
+import dns.message
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,8 +84,8 @@ def test_what_is_no_query(packet, rcode, reason):
         (ask("www.example.com", "ANY"), STAFF, "NOERROR", "local", ""),
         (ask("www.tiktok.com", "AXFR"), STAFF, "REFUSED", "local", ""),
         (ask("www.example.com", "IXFR"), STAFF, "REFUSED", "local", ""),
-        (ask("www.example.com", "TYPE128"), STAFF, "NOTIMP", "local", ""),
-        (ask("www.example.com", "OPT"), STAFF, "NOTIMP", "local", ""),
+        (ask("www.example.com", "TYPE128"), STAFF, "FORMERR", "local", ""),
+        (ask("www.example.com", "OPT"), STAFF, "FORMERR", "local", ""),
         (ask("version.bind", "TXT", qclass="CH"), STAFF, "REFUSED", "local", ""),
         (ask("www.tiktok.com", qclass="HS"), STAFF, "REFUSED", "local", ""),
         (ask("www.example.com", flags=""), STAFF, "REFUSED", "local", ""),
@@ -430,7 +431,7 @@ def test_any_packet_ends_well(packet, transport):
         bench.line.finish(exchange, None, NOW)
     assert bench.journal.bugs == []
     if exchange.answer is not None:
-        heard(exchange.answer)
+        dns.message.from_wire(exchange.answer, ignore_trailing=False)  # dnslib reads no octets beyond ASCII in names
         assert exchange.answer[:2] == packet[:2]
         assert exchange.answer[2] & 0x80
         assert len(exchange.answer) <= (1232 if transport == UDP else 65535)

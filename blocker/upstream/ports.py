@@ -23,7 +23,7 @@ _AGE: Final = 30.0  # seconds a port is used at the most
 _LINGER: Final = 12.0  # seconds an old port still listens for late responses
 _FIRST_PORT: Final = 1024
 _ROUNDS: Final = 32  # looks at the sockets per wake-up, so that clients get their turn
-_RECEIVE: Final = 4096  # octets; we advertise 1232
+RECEIVE: Final = 4096  # octets of a packet that are read; we advertise 1232
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Ports:
                 if port is None:  # closed by what an earlier packet of this batch led to
                     continue
                 try:
-                    packet = port.socket.recv(_RECEIVE)
+                    packet = port.socket.recv(RECEIVE)
                 except BlockingIOError:
                     continue
                 except OSError:

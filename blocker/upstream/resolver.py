@@ -22,7 +22,7 @@ from blocker.sinks.region import MAX_UPSTREAMS, Region, UpstreamWord, Word
 from blocker.upstream.entropy import Entropy
 from blocker.upstream.exchange import TICK, InFlight, Pending, is_whole_reply, knows_no_edns, message, question_of
 from blocker.upstream.pool import Pool, RetryBudget, Server
-from blocker.upstream.ports import Port, Ports
+from blocker.upstream.ports import RECEIVE, Port, Ports
 from blocker.upstream.stream import Connection
 from blocker.wire.constants import DS, NOERROR, NXDOMAIN, OPCODE, SERVFAIL, TC, YXDOMAIN
 from blocker.wire.query import Query, parse_query
@@ -216,7 +216,7 @@ class Resolver:
         is_last = port.number == pending.port and packet[0] << 8 | packet[1] == pending.ident
         # When an earlier attempt left was not kept: its answer took no longer than everything has.
         self._servers[port.server].responded(now - (pending.sent if is_last else pending.started))
-        if packet[2] & TC >> 8:
+        if packet[2] & TC >> 8 or len(packet) >= RECEIVE:  # what fills the buffer may go on behind it
             self._ask_over_tcp(port.server, pending, now)
             return
         self._judge(port.server, pending, packet, now, is_last=is_last)

@@ -49,6 +49,7 @@ AXFR: Final = 252
 ANY: Final = 255
 
 META_TYPES: Final = range(128, 256)  # question-only types (RFC 6895 §3.1)
+NEVER_ASKED: Final = (OPT, 128)  # 128: NXNAME (RFC 6891 §6.1.1, RFC 9824 §3.3)
 
 # EDNS options (RFC 6891 §6.1.2 and the registry).
 OPTION_KEEPALIVE: Final = 11  # RFC 7828

@@ -30,6 +30,7 @@ _RECORD: Final = Struct("!HHIH")  # type, class, TTL, rdata length; follows the 
 _OPTION: Final = Struct("!HH")  # code, length
 _VARIANTS: Final = (b"\0", b"\1", b"\2", b"\3")  # the last octet of a key: 1 for DO, 2 for CD
 _MAX_ADDITIONAL: Final = 4  # records: OPT and a signature are all that a query carries
+_LEGIBLE: Final = 8  # records that are looked at in a packet that is no query: enough to find OPT
 
 
 class Query:  # written out: the generated __init__ would stay uncompiled
@@ -106,6 +107,40 @@ def parse_query(packet: bytes) -> Query:
     return query
 
 
+def legible(packet: bytes) -> tuple[int, bool]:
+    """Return what can be read of a packet of at least 12 octets that is no query that we answer.
+
+    That is the offset behind its question, 12 if it has not exactly one, whole, or is of an opcode whose sections mean
+    something else; and whether it carries OPT, though that may be what is wrong with it.
+    """
+    _, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(packet)
+    at = end = HEADER_SIZE
+    edns = False
+    if questions > 1:
+        return end, edns
+    try:
+        if questions:
+            while length := packet[at]:
+                if length > MAX_LABEL:
+                    return end, edns
+                at += 1 + length
+            at += 1 + _QUESTION.size
+            if at > min(len(packet), HEADER_SIZE + MAX_NAME + _QUESTION.size):
+                return end, edns
+            if not flags & OPCODE:
+                end = at
+        first = answers + authorities  # of the additional records
+        for number in range(min(first + additionals, _LEGIBLE)):
+            owner = packet[at]
+            at = behind_name(packet, at, Rcode.FORMERR)
+            rtype, _, _, length = _RECORD.unpack_from(packet, at)
+            edns = edns or (rtype == OPT and not owner and number >= first)
+            at += _RECORD.size + length
+    except (IndexError, struct.error, WireError):
+        pass  # as far as that
+    return end, edns
+
+
 def _read_rest(query: Query, at: int, authorities: int, additionals: int) -> None:
     """Read what follows the question; only OPT means something to us (RFC 6891 §6.1.1)."""
     packet = query.packet
@@ -114,8 +149,8 @@ def _read_rest(query: Query, at: int, authorities: int, additionals: int) -> Non
         at = behind_name(packet, at, Rcode.FORMERR)
         rtype, rclass, ttl, length = _RECORD.unpack_from(packet, at)
         at += _RECORD.size
-        if rtype == OPT and number >= authorities:
-            if owner or query.edns:
+        if rtype == OPT:
+            if owner or query.edns or number < authorities:
                 raise WireError(Rcode.FORMERR, "opt")
             query.edns = True
             query.udp_size = max(rclass, MAX_UDP_PLAIN)

@@ -49,6 +49,14 @@ def test_what_does_not_fit_a_datagram_comes_over_tcp(shared, shared_upstream):
     assert [seen.transport for seen in shared_upstream.seen("tc.example")] == ["udp", "tcp"]
 
 
+def test_what_does_not_fit_our_buffer_comes_over_tcp(shared, shared_upstream):
+    """An upstream that sends more than we say we take, and does not say that it is cut off."""
+    large = answer(*(f'large.example. 300 TXT "{number:03}{"x" * 230}"' for number in range(20)))
+    shared_upstream.scripts["large.example"] = large
+    assert rcode(shared.ask("large.example", "TXT")) == "NOERROR"
+    assert [seen.transport for seen in shared_upstream.seen("large.example")] == ["udp", "tcp"]
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 11])
 def test_a_stump_over_tcp_is_no_reply(start, upstream, size):
     """Another upstream query, not a bug of ours, and the client hears something."""

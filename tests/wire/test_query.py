@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scapy.layers.dns import DNS, DNSQR, DNSRROPT, EDNS0TLV
 
 from blocker.errors import WireError
-from blocker.wire.query import parse_query
+from blocker.wire.query import legible, parse_query
 from tests.oracle import COOKIE, KEEPALIVE, ask
 
 PLAIN = ask("www.example.com", edns=False)
@@ -79,6 +79,7 @@ def test_a_signed_query_passes():
         (EDNS[:-1], 1, "truncated"),
         (altered(EDNS, 11, 2) + OPT, 1, "opt"),  # two of them (RFC 6891 §6.1.1)
         (PLAIN[:11] + b"\1" + PLAIN[12:] + b"\1a" + OPT, 1, "opt"),  # its owner is the root
+        (PLAIN[:9] + b"\1" + PLAIN[10:] + OPT, 1, "opt"),  # it stands in the additional section
         (ask("a.example", version=1), 16, "version"),
         (EDNS[:-10] + b"\0\12\0\11" + bytes(8), 1, None),  # an option longer than what is there
         (PLAIN[:11] + b"\1" + PLAIN[12:] + b"\0\0\x29\4\xd0\0\0\0\0\0\3\0\12\0", 1, None),  # half an option
@@ -89,6 +90,37 @@ def test_refused(packet, rcode, reason):
         parse_query(packet)
     assert caught.value.rcode == rcode
     assert reason is None or caught.value.reason == reason
+
+
+QUESTION = PLAIN[12:]
+MANY = b"\0\0\1\0\1\0\0\0\0\0\0"  # a record without rdata
+
+
+@pytest.mark.parametrize(
+    ("packet", "question", "edns"),
+    [
+        (altered(PLAIN, 2, 0x29), False, False),  # UPDATE: its zone is no question
+        (altered(EDNS, 2, 0x29), False, True),
+        (ask("a.example", version=1), True, True),
+        (altered(EDNS, 11, 2) + OPT, True, True),  # two of them
+        (altered(EDNS, 9, 1), True, False),  # in the authority section
+        (PLAIN[:11] + b"\1" + QUESTION + b"\1a" + OPT, True, False),  # its owner is not the root
+        (PLAIN[:11] + b"\1" + QUESTION + b"\0\0\x29\4\xd0\0\0\0\0\0\3\0\12\0", True, True),  # half an option
+        (PLAIN[:11] + b"\1" + QUESTION + b"\0\0\x29\4", True, False),
+        (altered(PLAIN, 7, 1), True, False),
+        (PLAIN[:4] + bytes(7) + b"\1" + OPT, False, True),  # no question (RFC 7873 §5.4)
+        (altered(PLAIN, 5, 2) + QUESTION, False, False),  # which of them?
+        (PLAIN[:12], False, False),
+        (PLAIN[:-1], False, False),
+        (altered(PLAIN, 12, 0xC0), False, False),
+        (PLAIN[:12] + (b"\77" + b"a" * 63) * 4 + b"\0\0\1\0\1", False, False),
+        (PLAIN[:10] + b"\xff\xff" + QUESTION + MANY * 100 + OPT, True, False),  # one does not look for ever
+    ],
+)  # fmt: skip
+def test_what_can_be_read_of_what_is_no_query(packet, question, edns):
+    end, found = legible(packet)
+    assert (end > 12, found) == (question, edns)
+    assert packet[12:end] in (QUESTION, ask("a.example")[12:27], b"")
 
 
 @pytest.mark.parametrize(
@@ -156,6 +188,7 @@ def test_any_bytes_are_a_query_or_a_wire_error(packet):
         query = parse_query(packet)
     except WireError as error:
         assert error.rcode in (None, 1, 4, 16)  # noqa: PT017 (both ways out are right)
+        assert error.rcode is None or 12 <= legible(packet)[0] <= len(packet)  # noqa: PT017
         return
     assert 12 < query.question_end <= len(packet)
     assert query.qname[-1] == 0
