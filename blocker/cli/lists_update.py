@@ -49,14 +49,17 @@ def update(
     if accept and (dry_run or not names):
         raise click.UsageError("--accept wants the NAME of each feed, and no --dry-run.")
     chosen = feeds.named(found, names)
+    state = config.state_dir(found) if dry_run else _made(config.state_dir(found))
     problems: list[str] = []
-    if dry_run:
-        results = _tried(chosen, found, config.state_dir(found))
-    else:
-        state = _made(config.state_dir(found))
-        results = _accepted(chosen, state, problems) if accept else _fetched(chosen, found, state)
-    published = not dry_run and any(each.state == "published" for each in results)
-    reload = _reload(found) if published else None
+    results: list[Result] = []
+    reload = None
+    try:
+        doing = _accepted(chosen, state, problems) if accept else _fetched(chosen, found, state, dry_run=dry_run)
+        for result in doing:
+            results.append(result)  # noqa: PERF402 (what is there already counts if the next one is interrupted)
+    finally:  # also when a person has waited enough: what was published by then would be in force some day only
+        if not dry_run and any(each.state == "published" for each in results):
+            reload = _reload(found)
     if as_json:
         said = [{**asdict(each), "rejected": asdict(each.rejected)} for each in results]
         click.echo(json.dumps({"feeds": said, "reload": reload}))
@@ -76,36 +79,26 @@ def _made(state: Path) -> Path:
     return state
 
 
-def _accepted(chosen: Sequence[Feed], state: Path, problems: list[str]) -> "list[Result]":
+def _accepted(chosen: Sequence[Feed], state: Path, problems: list[str]) -> "Iterator[Result]":
     """Accept all that can be; of the others say why in `problems`, so that what was accepted comes into force."""
     from blocker.feeds.update import accept
 
-    results = []
     for feed in chosen:
         try:
-            results.append(accept(feed, state, time.time()))
+            yield accept(feed, state, time.time())
         except FeedError as error:
             problems.append(str(error))
-    return results
 
 
-def _tried(chosen: Sequence[Feed], found: Config, state: Path) -> "list[Result]":
-    """Fetch and judge; what was never fetched is put nowhere near the `state` folder."""
-    with TemporaryDirectory(prefix="blocker-") as scratch:
-        return [
-            result
-            for feed in chosen
-            for result in _fetched(
-                (feed,), found, state if Store(state, feed.name).folder.exists() else Path(scratch), dry_run=True
-            )
-        ]
+def _fetched(chosen: Sequence[Feed], found: Config, state: Path, *, dry_run: bool) -> "Iterator[Result]":
+    """Fetch and judge; in a dry run what was never fetched is put nowhere near the `state` folder."""
+    from blocker.feeds.update import update  # an HTTP client, for this command only
 
-
-def _fetched(chosen: Sequence[Feed], found: Config, state: Path, *, dry_run: bool = False) -> "list[Result]":
-    from blocker.feeds.update import update as fetch  # an HTTP client, for this command only
-
-    with _bars() as bar:
-        return [fetch(feed, found, state, time.time(), dry_run=dry_run, progress=bar(feed.name)) for feed in chosen]
+    with _bars() as bar, TemporaryDirectory(prefix="blocker-") as scratch:
+        for feed in chosen:
+            apart = dry_run and not Store(state, feed.name).folder.exists()
+            where = Path(scratch) if apart else state
+            yield update(feed, found, where, time.time(), dry_run=dry_run, progress=bar(feed.name))
 
 
 @contextmanager

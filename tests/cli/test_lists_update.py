@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from blocker.cli import blocker
 from blocker.feeds.store import Store
+from blocker.feeds.update import Result, State
 
 TEN = "".join(f"name{number}.example\n" for number in range(10))
 
@@ -69,6 +70,24 @@ def test_dry_run(rig):
     (rig.folder / "a").write_text(TEN + "more.example\n")
     assert "│ a    │ 10     │ 11    │" in rig.run("--dry-run").output
     assert {path: path.read_bytes() for path in rig.state.rglob("*") if path.is_file()} == before
+
+
+def test_what_was_published_is_in_force_though_a_person_has_waited_enough(rig, monkeypatch):
+    asked = []
+
+    def ask(_path, command, _timeout):
+        asked.append(command)
+        return {"ok": True}
+
+    def update(feed, *_arguments, **_how):
+        if feed.name == "b":
+            raise KeyboardInterrupt
+        return Result("a", State.PUBLISHED, 0, 10)
+
+    monkeypatch.setattr("blocker.cli.control.ask", ask)
+    monkeypatch.setattr("blocker.feeds.update.update", update)
+    assert rig.run().exit_code == 130
+    assert asked == ["reload"]
 
 
 def test_what_can_be_accepted_is_though_another_cannot(rig):
