@@ -278,8 +278,9 @@ def _report(verifier: Verifier, nodes: Sequence[NodeChain], unsure: str, *, sign
         "nodes": [
             {
                 "node": node.name, "first": node.first, "kept_from": node.kept_from, "last": node.next - 1,
-                "lines": node.lines, "records": node.records, "checkpoints": node.checkpoints, "covered": node.covered,
-                "covered_at": node.covered_at, "uncovered": _uncovered(node), "closed": node.final,
+                "lines": node.lines, "records": node.records, "lost": node.lost, "checkpoints": node.checkpoints,
+                "covered": node.covered, "covered_at": node.covered_at, "uncovered": _uncovered(node),
+                "closed": node.final,
             }
             for node in nodes
         ],

@@ -22,6 +22,8 @@ _STATEMENT: Final = re.compile(
     r"end (yes|no)\n"
 )
 _MARK: Final = b'"event":"checkpoint"'
+LOST: Final = "lost"
+_LOST_MARK: Final = b'"event":"lost"'
 _HEADING: Final = "file"
 _HEADING_MARK: Final = b'"event":"file"'
 
@@ -80,6 +82,16 @@ def parse_heading(line: bytes) -> Heading | None:
         return Heading(said["before"].encode(), int(said["kept_from"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def lost(line: bytes) -> int:
+    """Return how many records the note in `line` says were lost; 0 if it says nothing of it."""
+    if line.find(_LOST_MARK, 0, 80) < 0:
+        return 0
+    try:
+        return max(0, int(json.loads(line)["records"]))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return 0
 
 
 def time_text(now: float) -> str:

@@ -94,6 +94,14 @@ def is_foreign(path: Path) -> bool:
     return bool(lines) and chain.parse(lines[-1]) is None
 
 
+def other(path: Path, node: bytes) -> str:
+    """Return whose chain the file at `path` ends with, if it is not that of `node`; empty: nobody's. Raises OSError."""
+    for line in reversed(_lines(path)):
+        if (entry := chain.parse(line)) is not None:
+            return "" if entry.node == node else entry.node.decode()
+    return ""
+
+
 def untorn(path: Path) -> int:
     """Take back the line at the end of the file at `path` that has no end; return its octets. Raises OSError."""
     try:

@@ -60,6 +60,7 @@ class NodeChain:
     hash: bytes  # of the last line
     lines: int = 0
     records: int = 0
+    lost: int = 0  # records that never came to be written, as the node says itself
     checkpoints: int = 0  # that hold; signed by a key that was given, if keys were
     covered: int = -1  # number of the last line that such a checkpoint covers
     covered_at: str = ""  # its time
@@ -180,6 +181,7 @@ class Verifier:
             self._look_at(node, entry, line[:-1])
         else:
             node.final = False
+            node.lost += checkpoint.lost(line)
             if (said := checkpoint.parse_heading(line)) is not None:
                 node.kept_from = max(node.kept_from, said.kept_from)
         if node.awaited and (copy := node.awaited.get(entry.number)) is not None and copy.hash != entry.hash:

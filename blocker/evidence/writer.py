@@ -142,7 +142,13 @@ class Chained:
             self._start(now, why=f"{where} line {last.number}, where it had a checkpoint", after=last)
             return
         else:
-            self._start(now, why="", after=None)
+            former = resume.other(files[0], node) if files else ""
+            why = (
+                f"the log has the chain of node {former}: set evidence.node, so that it stays the same"
+                if former
+                else ""
+            )
+            self._start(now, why=why, after=None)
             return
         self._kept_from = resume.kept_from(files, node)
         self._notes.append(checkpoint.note("resume", now, blocker=blocker.__version__, torn=torn))

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from blocker.evidence.checkpoint import LOST
 from blocker.evidence.writer import Chained
 from blocker.sinks import oplog
 from blocker.sinks.querylog import QueryLog
@@ -82,7 +83,7 @@ class Drainer:
             words[Word.CHECKPOINT] = int(chained.checkpoint)
         lost = sum(each.words[Word.DROPPED] for each in self._regions)
         if lost > words[Word.LOSS_NOTED]:
-            chained.tell("lost", records=lost - words[Word.LOSS_NOTED], why="the journal had no room")
+            chained.tell(LOST, records=lost - words[Word.LOSS_NOTED], why="the journal had no room")
             words[Word.LOSS_NOTED] = lost
 
     def _show(self, at: int, records: Sequence[Record]) -> None:
@@ -116,7 +117,7 @@ class Drainer:
             self._lost += len(records)
             self._say(error, "a bug of ours; events are dropped", dropped=self._lost)
             if self._log.chained is not None:
-                self._log.chained.tell("lost", records=len(records), why="a bug of ours")
+                self._log.chained.tell(LOST, records=len(records), why="a bug of ours")
         # Only now: a control process that is killed loses no line, and those of a chain come out once all the same.
         if settled == len(records):
             region.release()

@@ -261,6 +261,15 @@ def test_two_nodes_in_one_folder(path, tmp_path):
     assert found(path, tmp_path / "log2") == ([], 10)
 
 
+def test_a_node_that_is_called_otherwise_begins_a_chain_of_its_own_and_says_why(path, capfd):
+    written(path, range(5), node="4f0c1d")
+    log = open_log(path, node="9ab3e7")  # as a container without a name of its own is at each start
+    log.tick(NOW)
+    assert log.chained.broken
+    assert "the log has the chain of node 4f0c1d" in capfd.readouterr().err
+    log.close(NOW)
+
+
 # What cannot be written waits.
 
 
@@ -305,6 +314,9 @@ def test_losses_are_told_in_the_chain(path):
     log.tick(NOW)
     said = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert [(each["event"], each.get("records")) for each in said] == [("start", None), ("lost", 7)]
+    verifier = Verifier(lambda checkpoint: "")
+    verifier.feed("a", path.read_bytes().splitlines(keepends=True))
+    assert verifier.nodes[b"dns1"].lost == 7
     log.close(NOW)
 
 
