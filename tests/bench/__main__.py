@@ -11,6 +11,7 @@ from typing import Final
 
 from tests.bench import (
     blocked,
+    candidates,
     elements,
     evidence,
     exception,
@@ -39,6 +40,7 @@ BENCHES: Final[dict[str, ModuleType]] = {
     "blocked": blocked, "hits": hits, "misses": misses, "million": million, "feed": feed, "reload": reload,
     "rollout": rollout, "workers": workers, "elements": elements, "gate": gate, "watch": watch, "parsers": parsers,
     "simulate": simulate, "evidence": evidence, "rpz": rpz, "rules": rules, "exception": exception,
+    "candidates": candidates,
 }  # fmt: skip
 RESULTS: Final = Path(__file__).with_name("results.md")
 

@@ -57,13 +57,18 @@ class Lab:
         server.wait_ready("ready.com", peers.ADDRESS)
         return server
 
-    def start_ours(self, name: str, *, attempts: bool = False, metrics: int | None = None) -> Running:
+    def start_ours(
+        self, name: str, *, attempts: bool = False, metrics: int | None = None, candidates: bool = False
+    ) -> Running:
         """Start the blocker with one worker, the same names blocked and metrics on."""
         folder = self.new_folder(name)
         port = free_port()
         lists = ours.write_list(folder / "lists", BLOCKED)
         log = str(folder / "attempts.jsonl") if attempts else "off"
-        config = ours.configure(folder, port, self.responder, lists=lists, metrics=metrics or free_port(), attempts=log)
+        config = ours.configure(
+            folder, port, self.responder,
+            lists=lists, metrics=metrics or free_port(), attempts=log, candidates=candidates,
+        )  # fmt: skip
         server = self.run_ours(name, config, port)
         server.wait_ready(BLOCKED[0], peers.SINKHOLE)
         server.wait_ready("ready.com", peers.ADDRESS)

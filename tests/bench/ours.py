@@ -108,6 +108,7 @@ def configure(
     metrics: int | None = None,
     attempts: str = "off",
     workers: int | None = 1,
+    candidates: bool = False,
 ) -> Path:
     """Write a configuration into `folder` and return its path; the built-in lists are in force beside `lists`."""
     config: dict[str, Any] = {
@@ -116,6 +117,7 @@ def configure(
         "lists": {"directories": [str(lists)] if lists else [], "watch": False},
         "log": {"attempts": attempts},
         "selftest": {"interval": 0},
+        "candidates": {"enabled": candidates},
         "metrics": {"listen": f"127.0.0.1:{metrics}" if metrics else None},
         "process": {"state_dir": str(folder / "state"), **({"workers": workers} if workers else {})},
     }
