@@ -1,6 +1,7 @@
 """What an address is by itself, whoever lists it: private, or a dress for another one. Pure."""
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Final
 
@@ -42,6 +43,12 @@ def inner(address: bytes) -> bytes:
     if address.startswith((_NAT64, _MAPPED)):
         return address[12:]
     return address[2:6] if address.startswith(_6TO4) else address
+
+
+def dressed(first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the IPv6 ranges whose packets go to the IPv4 addresses from `first` to `last`: what `inner` undoes."""
+    yield _NAT64 + first, _NAT64 + last
+    yield _6TO4 + first + bytes(10), _6TO4 + last + b"\xff" * 10
 
 
 def is_private(address: bytes) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocker.addresses import is_private
+from blocker.addresses import dressed, inner, is_private
 
 PRIVATE = [
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
@@ -31,3 +31,14 @@ def test_is_private_as_a_plain_search_says(address):
         for network in map(ip_network, PRIVATE)
         if network.max_prefixlen == 8 * len(address)
     )
+
+
+@given(
+    st.tuples(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4)).map(sorted),
+    st.binary(min_size=10, max_size=10),
+)
+def test_what_is_dressed_goes_where_it_is_meant_to(bounds, rest):
+    first, last = bounds
+    nat64, six_to_four = dressed(first, last)
+    assert list(map(inner, (*nat64, *six_to_four))) == [first, last, first, last]
+    assert six_to_four[0] <= b"\x20\x02" + last + rest <= six_to_four[1]

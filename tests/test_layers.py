@@ -94,11 +94,11 @@ MAY_IMPORT = {
     "egress.netlink": {"errors", "egress.counts", "egress.elements", "egress.sets"},
     "egress.reports": {
         "clients", "events", "lists.index", "names", "policy", "wire",
-        "egress.attempt", "egress.framing", "egress.hello", "egress.packets", "egress.ruleset",
+        "addresses", "egress.attempt", "egress.framing", "egress.hello", "egress.packets", "egress.ruleset",
     },
     "egress.precedence": {"egress.elements", "egress.netlink"},
     "egress.counts": {"egress.elements", "egress.framing"},
-    "egress.facts": {"clients", "config", "lists.index", "lists.ranges", "names", "policy"},
+    "egress.facts": {"addresses", "clients", "config", "lists.index", "lists.ranges", "names", "policy"},
     "egress.ruleset": {"config", "policy", "egress.facts", "egress.sets"},
     "egress.apply": {"errors", "egress.netlink", "egress.ruleset", "egress.sets"},
     "egress.neighbours": {"errors", "egress.framing"},

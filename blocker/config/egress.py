@@ -55,7 +55,8 @@ class Egress(Section):
     dot: Literal["reject", "allow"] = "reject"
     """DNS over TLS and over QUIC (port 853) to anyone."""
     doh: Literal["reject", "allow"] = "reject"
-    """The resolvers' own addresses that the `bypass` list knows, on the ports of TLS and QUIC."""
+    """The resolvers' own addresses that the `bypass` list knows, on all ports but 53 and those of `dot`: DNS over
+    HTTPS, and plain DNS where nobody looks for it."""
     gating: Gating = Gating()
     """How long, and for how much, the gate of a group stays open."""
     watch: Watching = Watching()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, NamedTuple
 
+from blocker.addresses import dressed
 from blocker.clients import CANARY, Clients
 from blocker.config import UNLISTED, Config, EgressGroup, governed
 from blocker.lists.index import Index
@@ -61,8 +62,8 @@ def gather(config: Config, clients: Clients, index: Index) -> Facts:
     looked_at = {app for group in groups for app in (*group.enforced, *group.noted)}
     known = ((entry.rule.value, entry.role) for entry in index.shared() if entry.rule.app == BYPASS)
     resolvers = [_interval(ip_network(value)) for value, role in known if role in _RESOLVERS]
-    apps = {app: _sorted(each.interval for each in stretches if app in each.owners) for app in sorted(looked_at)}
-    return Facts(groups, apps, _sorted(resolvers))
+    apps = {app: _worn(each.interval for each in stretches if app in each.owners) for app in sorted(looked_at)}
+    return Facts(groups, apps, _worn(resolvers))
 
 
 class _Stretch(NamedTuple):
@@ -140,8 +141,8 @@ def _group(
         devices,
         enforced,
         tuple(sorted(looked_at - set(enforced))),
-        _sorted(passing),
-        _sorted(only_noted),
+        _worn(passing),
+        _worn(only_noted),
         BYPASS in enforced if BYPASS in looked_at else bool(enforced),
         handling,
     )
@@ -199,6 +200,12 @@ def of_networks(networks: Iterable[IPv4Network | IPv6Network]) -> Intervals:
 
 def _interval(network: IPv4Network | IPv6Network) -> Interval:
     return network.network_address.packed, network.broadcast_address.packed
+
+
+def _worn(intervals: Iterable[Interval]) -> Intervals:
+    """Return `intervals`, those of IPv4 also in the dress in which IPv6 packets go there."""
+    said = list(intervals)
+    return _sorted([*said, *(each for interval in said if len(interval[0]) == 4 for each in dressed(*interval))])
 
 
 def _sorted(intervals: Iterable[Interval]) -> Intervals:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import Final, NamedTuple
 
+from blocker.addresses import inner
 from blocker.clients import Clients
 from blocker.egress import attempt, framing, packets, ruleset
 from blocker.egress.attempt import BYPASS, FOREIGN_DNS, UNRESOLVED, Flow
@@ -117,7 +118,7 @@ def record(to: Recorder, report: Report, force: InForce) -> bool:
 
 def _question(policy: Policy, force: InForce, flow: Flow, payload: bytes) -> tuple[Verdict, str]:
     """Return the verdict on a question to another resolver, and the name that was asked, where it can be read."""
-    other = attempt.refused(Trigger.FOREIGN_DNS, force.resolvers.get(flow.destination, force.foreign))
+    other = attempt.refused(Trigger.FOREIGN_DNS, force.resolvers.get(inner(flow.destination), force.foreign))
     query = dns.read(payload) if flow.transport == "udp" and flow.port == _DNS else None
     if not isinstance(query, Query):
         return other, ""

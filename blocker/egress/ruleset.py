@@ -30,6 +30,8 @@ SHADOW: Final = "shadow"  # in place of an app: addresses that are only noted al
 _TRANSLATING: Final = -105  # just before others translate destinations (dstnat is -100)
 SNAP: Final = 512  # octets of a packet in a report: its headers, and a question to a resolver
 _SAY: Final = {4: "ip", 6: "ip6"}
+_BEGINS: Final = "ct state new,untracked"  # others may have taken packets out of the table of connections
+_TOLD_APART: Final = "{ 53, 853, 8853 }"  # ports of resolvers that have rules of their own; they answer on many others
 _SHORT: Final = "@th,64,1 0"  # a QUIC packet that begins no connection (RFC 9000 §17.3)
 _LOCAL: Final = {  # what a gate on the node itself must never refuse: neighbours, and getting an address
     4: "ip daddr { 224.0.0.0/4, 255.255.255.255 }",
@@ -220,7 +222,7 @@ class _Draft:
             self._rule(chain, f"{forth} @{sets.sized(sets.CUT, version)} {counted}")
             # QUIC goes on from another port if it can (RFC 9000 §9), and says nothing there that could be looked into.
             place = f"{say} saddr . {say} daddr . udp dport @{sets.sized(sets.MOVED, version)}"
-            self._rule(chain, f"ct state new {_SHORT} {place} {counted}")
+            self._rule(chain, f"{_BEGINS} {_SHORT} {place} {counted}")
 
     def _addresses(self, group: GroupFacts) -> None:
         chain = f"addresses_{group.name}"
@@ -241,7 +243,7 @@ class _Draft:
             if self.facts.apps[app][version]:
                 self._rule(chain, f"{say} daddr @{sets.app(app, version)} {verdict} {leaf}")
             if self.egress.learned:  # a flow that was there before lives on: its address may have had another owner
-                self._rule(chain, f"ct state new {say} daddr @{sets.learned(app, version)} {verdict} {leaf}")
+                self._rule(chain, f"{_BEGINS} {say} daddr @{sets.learned(app, version)} {verdict} {leaf}")
 
     def _asking(self, group: GroupFacts) -> None:
         """Redirect questions to other resolvers; the first packet of a connection alone comes here."""
@@ -268,9 +270,7 @@ class _Draft:
             for version, say in _SAY.items():
                 if self.facts.doh[version]:
                     known = f"{say} daddr @{sets.sized(sets.DOH, version)}"
-                    self._rule(
-                        chain, f"{known} meta l4proto {{ tcp, udp }} th dport {{ 80, 443, 8443 }} {verdict} {leaf}"
-                    )
+                    self._rule(chain, f"{known} meta l4proto {{ tcp, udp }} th dport != {_TOLD_APART} {verdict} {leaf}")
 
     def _quic(self, group: GroupFacts, chain: str) -> None:
         if group.handling.quic == "allow":
@@ -281,7 +281,7 @@ class _Draft:
             return
         for version, say in _SAY.items():
             told = f"{say} saddr . {say} daddr != @{sets.sized(sets.GATE, version)}"
-            self._rule(chain, f"udp dport 443 ct state new {told} {counted}")
+            self._rule(chain, f"udp dport 443 {_BEGINS} {told} {counted}")
 
     def _gate(self, group: GroupFacts, chain: str) -> None:
         if group.handling.gate == "off":
@@ -312,7 +312,7 @@ class _Draft:
             return name
         self.chains[name] = ""
         if what == "note":
-            self._rule(name, "ct state != new return")
+            self._rule(name, "ct state established,related,invalid return")
         self._rule(name, f"counter name {name}")
         report = f'log prefix "{name}" group {self.egress.nflog} snaplen {SNAP}'
         for version, say in _SAY.items():

@@ -162,4 +162,5 @@ def _be_everything(internet: Any) -> None:
     for network in _EVERYTHING:
         internet.ip(f"route add local {network} dev lo table main")
     internet.ip("-6 route replace fd00::/64 via fd01::1")
-    internet.ip("-6 route add local 2000::/3 dev lo table main")
+    for network in ("2000::/3", "64:ff9b::/96"):
+        internet.ip(f"-6 route add local {network} dev lo table main")

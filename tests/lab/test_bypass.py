@@ -78,6 +78,8 @@ def doh_by_name(lab, version):
 
 US = {4: GATEWAY, 6: GATEWAY_6}
 WECHAT = {4: "43.130.30.240", 6: "240e:928:1400:10::25"}
+TRANSLATED = {4: "77.74.176.2", 6: "64:ff9b::77.74.176.2"}  # NAT64 behind us
+TUNNELLED = {4: "43.130.30.240", 6: "2002:2b82:1ef0::1"}  # 6to4
 KASPERSKY = {4: "77.74.176.1", 6: "2a03:2480:68::1"}
 TIKTOK = {4: "71.18.247.1", 6: "2404:9dc0:c002::1"}
 GOOGLE = {4: "8.8.8.8", 6: "2001:4860:4860::8888"}
@@ -99,6 +101,9 @@ ROWS = [
         "bypass", "foreign-dns", {"port": 443, "transport": "tcp"}),
     Row("DoH by address, HTTP/3", refused_at_once(lambda lab, version: lab.device.udp(GOOGLE[version], 443)),
         "bypass", "foreign-dns", {"port": 443, "transport": "udp"}),
+    Row("a known resolver on an odd port", refused_at_once(tcp(GOOGLE, 8080)), "bypass", "foreign-dns", {"port": 8080}),
+    Row("a banned IPv4 address, translated", refused_at_once(tcp(TRANSLATED, 8443)), "kaspersky", "address", {}),
+    Row("a banned IPv4 address, tunnelled", refused_at_once(tcp(TUNNELLED, 8443)), "wechat", "address", {}),
     Row("WeChat's built-in address, 8080", refused_at_once(tcp(WECHAT, 8080)), "wechat", "address", {"port": 8080}),
     Row("WeChat's built-in address, 443", refused_at_once(tcp(WECHAT, 443)), "wechat", "address", {"port": 443}),
     Row("WeChat's built-in address, 80", refused_at_once(tcp(WECHAT, 80)), "wechat", "address", {"port": 80}),
