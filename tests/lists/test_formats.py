@@ -46,6 +46,7 @@ def test_domains(line, name, flags):
         ("127.0.0.1\tgame.example a.example # why", ["game.example", "a.example"]),
         ("::1 game.example", ["game.example"]),
         ("192.0.2.1 game.example.", ["game.example"]),
+        ("216.239.38.120 game.example", ["game.example"]),  # our own page that says why
         ("0.0.0.0 printer", ["printer"]),
         ("127.0.0.1 localhost", []),
         ("::1 ip6-localhost ip6-loopback", []),

@@ -64,7 +64,7 @@ class Draft:
         self.refused_lines = 0
         self._unicode = 0  # characters of names that were spelled beyond ASCII
         self._file = file
-        self._strict = strict
+        self.strict = strict
 
     def keep(self, number: int, text: str, flags: int) -> None:
         """Add the name that line `number` spells as `text`, with `flags` and those of all rows."""
@@ -72,7 +72,7 @@ class Draft:
         if name is None:
             return
         if names.depth(name) < 2 and not flags & (row.EXACT | row.ALLOW):
-            if self._strict:
+            if self.strict:
                 self.bad(number, f"{text!r} is a top-level domain, shared by all its users. List the names below it")
                 return
             self.tops.add(key_of(name))
@@ -124,7 +124,7 @@ class Draft:
         self.bad_lines += 1
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(f"{self._file}:{number}: {why}.")
-            if self._strict and len(self.problems) == MAX_PROBLEMS:
+            if self.strict and len(self.problems) == MAX_PROBLEMS:
                 more = f"{self._file}:{number}: there may be more; reading stopped here."
                 raise ListError([*self.problems, more])
 

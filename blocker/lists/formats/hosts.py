@@ -1,7 +1,8 @@
 """Lines as in /etc/hosts: an address, then names, each of which stands for itself alone; `#` begins a comment.
 
 A line blocks if nobody's address stands in it, or one that only its writer's own network can mean. One with an address
-of the Internet sends the name there (a search engine's safe door, a mirror): that is no block, and it is counted.
+of the Internet sends the name there (a search engine's safe door, a mirror): that is no block, and it is counted. But
+a file of the operator's, read strictly, blocks all of its names, whatever page they lead to.
 """
 
 import re
@@ -42,7 +43,7 @@ def read_line(number: int, line: bytes, draft: Draft) -> None:
         draft.bad(number, f"{fields[0]!r} is not an address. Write '0.0.0.0 name', or name the file *.txt")
     elif len(fields) == 1:
         draft.bad(number, "there is no name after the address. Add one or remove the line")
-    elif fields and leads_elsewhere(fields[0]):
+    elif fields and not draft.strict and leads_elsewhere(fields[0]):
         draft.unsupported(number, f"{fields[1]!r} is not blocked but sent to {fields[0]}, which is somebody's address")
     else:
         for name in fields[1:]:
