@@ -26,7 +26,7 @@ from blocker.egress.answers import Answers
 from blocker.egress.findings import Setting
 from blocker.egress.live import Live
 from blocker.egress.observe import Finding, Observer
-from blocker.egress.packets import Packet
+from blocker.egress.packets import Fragment, Packet
 from blocker.egress.ring import Ring, open_socket
 from blocker.errors import CaptureError, ConfigError
 from blocker.events import Basis, address_text
@@ -165,11 +165,13 @@ class Shown:
         click.echo(f"blocker: {packets} packets, {lost} lost; connections: {kinds}", err=True)
         if unread:
             click.echo(f"blocker: {unread} of them hold no IP packet that could be read", err=True)
+        if pieces := watched.fragments.lost:
+            click.echo(f"blocker: {pieces} packets in fragments were never whole", err=True)
         for (app, trigger), count in sorted(self._counts.items()):
             click.echo(f"blocker:   {app} by {trigger}: {count}", err=True)
 
 
-def _until_told(live: Live, between: Callable[[], None]) -> Iterator[tuple[float, Packet]]:
+def _until_told(live: Live, between: Callable[[], None]) -> Iterator[tuple[float, Packet | Fragment]]:
     """Yield packets with monotonic times, until somebody wants us to end; call `between` when some have been taken."""
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):

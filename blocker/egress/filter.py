@@ -13,7 +13,9 @@ from blocker.egress.hello import quic
 from blocker.egress.hello.seen import LIMIT
 
 PORTS: Final = (53, 80, 443, 5000, 8080, 8443)  # where a hello may go on in a second segment; mmtls uses five of them
-_SHORT: Final = 256  # octets: segments up to this are let through on PORTS; who cuts a hello small makes such
+_SHORT: Final = 1100
+"""Octets: segments up to this are let through on PORTS. Who cuts a hello small makes such, as a narrow path does; the
+middle of an upload comes in segments that fill a wide one."""
 _KEEP: Final = LIMIT + 512  # octets of a packet that are captured
 _WHOLE: Final = struct.Struct("=HBBI")
 
@@ -48,11 +50,13 @@ def _ip() -> Iterator[_Step]:
     yield from _if_equal(_LOAD_HALF, _PROTOCOL, {0x0800: "v4", 0x86DD: "v6"})
     yield "v4"
     yield (_LOAD_HALF, "", "", 6)
-    yield (_IF_ANY, "drop", "", 0x1FFF)  # a later fragment
+    yield (_IF_ANY, "piece", "", 0x3FFF)  # a fragment: what it is a piece of shows when all have come
     yield (_LOAD_HALF, "", "", 2)
     yield (_STORE, "", "", _END)
     yield (_LOAD_LENGTH_4, "", "", 0)
     yield from _if_equal(_LOAD_BYTE, 9, {6: "tcp", 17: "udp"})
+    yield "piece"
+    yield from _if_equal(_LOAD_BYTE, 9, {6: "keep", 17: "keep"})
     yield "v6"
     yield (_LOAD_HALF, "", "", 4)
     yield (_ADD, "", "", 40)
@@ -93,7 +97,9 @@ def _tcp() -> Iterator[_Step]:
 
     yield "hello"
     yield (_AT_X_BYTE, "", "", 5)
-    yield (_IF_EQUAL, "keep", "port", 1)  # a ClientHello; a server's is 2
+    yield (_IF_EQUAL, "keep", "", 1)  # a ClientHello; a server's is 2
+    yield (_AT_X_HALF, "", "", 3)
+    yield (_IF_EQUAL, "keep", "port", 0)  # a record without content, which servers pass over
     yield "mmtls"
     yield (_AT_X_BYTE, "", "", 0)
     yield (_IF_AT_LEAST, "", "port", 0x14)
@@ -120,9 +126,9 @@ def _udp() -> Iterator[_Step]:
     yield (_AT_X_HALF, "", "", 0)
     yield (_IF_EQUAL, "keep", "", 53)  # an answer: who was told what
     yield (_AT_X_BYTE, "", "", 8)
-    yield (_AND, "", "", 0xF0)
-    yield (_IF_EQUAL, "one", "", 0xC0)  # an Initial of version 1, by its type
-    yield (_IF_EQUAL, "two", "drop", 0xD0)
+    yield (_AND, "", "", 0xB0)  # not the bit that may be greased (RFC 9287)
+    yield (_IF_EQUAL, "one", "", 0x80)  # an Initial of version 1, by its type
+    yield (_IF_EQUAL, "two", "drop", 0x90)
     yield "one"
     yield (_AT_X_WORD, "", "", 9)
     yield (_IF_EQUAL, "keep", "drop", quic.V1)

@@ -8,7 +8,7 @@
 Names and addresses go through the policy of the DNS half; here is only what DNS has no word for.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -54,11 +54,11 @@ def judge(policy: Policy, setting: Setting, sight: Sight) -> tuple[Verdict, Name
         return PASSTHRU, None  # what is asked there is decided there, over whatever
     if isinstance(what, Hello):
         trigger = Trigger.SNI if sight.flow.transport == "tcp" else Trigger.QUIC_SNI
-        return _named(policy, setting, what.name, trigger), what.name
+        return _named_first(policy, setting, what.name, what.more, trigger)
     if isinstance(what, Request):
         if mmtls.is_carried_by(what) and (verdict := _built_in(policy, setting, MMTLS, Trigger.MMTLS)).rule is not None:
             return verdict, what.host
-        return _named(policy, setting, what.host, Trigger.HTTP_HOST), what.host
+        return _named_first(policy, setting, what.host, what.more, Trigger.HTTP_HOST)
     if isinstance(what, Record):
         return _built_in(policy, setting, MMTLS, Trigger.MMTLS), None
     if isinstance(what, Query):
@@ -71,6 +71,18 @@ def noted(verdict: Verdict) -> Verdict:
     if verdict.action is Action.PASSTHRU:
         return verdict
     return replace(verdict, action=Action.PASSTHRU, monitored=True)
+
+
+def _named_first(
+    policy: Policy, setting: Setting, name: Name | None, more: Iterable[Name], trigger: Trigger
+) -> tuple[Verdict, Name | None]:
+    """Return the verdict on `name`, or on the first of `more` that there is something to say about; and that name."""
+    verdict = _named(policy, setting, name, trigger)
+    for other in more:
+        if events.is_attempt(verdict):
+            break
+        verdict, name = _named(policy, setting, other, trigger), other
+    return verdict, name
 
 
 def _named(policy: Policy, setting: Setting, name: Name | None, trigger: Trigger) -> Verdict:

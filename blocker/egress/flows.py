@@ -1,7 +1,10 @@
-"""Follows connections for as long as they have not said what they are. Pure: packets and the time in, sights out.
+"""Follows connections for as long as they may say what they are. Pure: packets and the time in, sights out.
 
 A table bounded in connections and in octets, of two generations: what the younger has not touched for a while goes
-with the older, all at once. Remembers what is settled too, so that nothing is told twice.
+with the older, all at once. Remembers what was told too, so that nothing is told twice.
+
+A connection may say more than one thing: one request after the other, what a proxy is asked to carry, TLS after plain
+text, and the same octets again with another content, by those who want one of them to be overlooked (octets.py).
 """
 
 from collections import Counter
@@ -9,15 +12,21 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from blocker.egress.attempt import Flow
-from blocker.egress.hello import dns, first, quic
+from blocker.egress.hello import dns, first, http, mmtls, quic
 from blocker.egress.hello.seen import MORE, OTHER, Hello, Record, Request, Unread
 from blocker.egress.packets import ACK, SYN, TCP, Packet
-from blocker.egress.stream import Stream
+from blocker.egress.stream import Stream, distance
 from blocker.wire.query import Query
 
 DNS: Final = 53  # ports
 DOT: Final = frozenset((853, 8853))  # DNS over TLS, over QUIC (RFC 7858, RFC 9250); the second in the wild
-_MAX_DATAGRAMS: Final = 16  # of one connection that are decrypted
+_MAX_DATAGRAMS: Final = 32  # of one connection that are decrypted
+_MAX_STREAMS: Final = 4  # beginnings of one connection that are waited for
+_MAX_AT_ONCE: Final = 64  # things that one segment says
+_MAX_READS: Final = 2048  # of one beginning; who sends it octet by octet makes as many
+_MAX_TOLD: Final = 16  # different things of one connection that are remembered to have been told
+_NOTHING: Final = 0  # stands among what was told for what is nothing to us
+_WHOLE: Final = 1 << 32
 
 
 class Opened(Enum):
@@ -27,6 +36,7 @@ class Opened(Enum):
 
 
 OPENED: Final = Opened.OPENED
+Said = Hello | Request | Record | Query
 
 
 class Sight(NamedTuple):
@@ -34,17 +44,56 @@ class Sight(NamedTuple):
 
     flow: Flow
     source_port: int
-    what: Opened | Hello | Request | Record | Query
+    what: Opened | Said
 
 
-class _Quic(NamedTuple):
-    """A QUIC connection whose hello is not whole yet."""
+class _Talk:
+    """A TCP connection that has said something."""
 
-    initials: quic.Initials
-    left: list[int]  # datagrams that are still looked at
+    __slots__ = ("base", "size", "streams", "told")
+
+    def __init__(self, base: int) -> None:
+        self.base = base  # sequence number of its first octet
+        self.size = 0  # octets from there on that were understood
+        self.streams: tuple[Stream, ...] = ()  # beginnings of something, whose rest has not come
+        self.told: tuple[int, ...] = ()
+
+    def expect(self, sequence: int, said: bytes = b"") -> None:
+        """Wait for what begins at `sequence`, of which `said` is known, if it is not waited for."""
+        sequence %= _WHOLE
+        if all(stream.base != sequence for stream in self.streams):
+            begun = Stream(sequence)
+            begun.feed(sequence, said)
+            self.streams = (*self.streams[1 - _MAX_STREAMS :], begun)
+
+    @property
+    def held(self) -> int:
+        """How many octets that is."""
+        return sum(stream.size for stream in self.streams)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it began to say something, and did not say it."""
+        return not self.told and any(stream.end for stream in self.streams)
 
 
-_State = int | Stream | _Quic  # the first sequence number; what has come so far; settled: less than zero
+class _Quic:
+    """A QUIC connection, as long as it may say a name."""
+
+    __slots__ = ("initials", "left", "told")
+
+    def __init__(self) -> None:
+        self.initials = quic.Initials()
+        self.left = _MAX_DATAGRAMS  # that are still looked at
+        self.told: tuple[int, ...] = ()
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether part of a hello has come, and the name has not."""
+        return not self.told and self.initials.size > 0
+
+
+_State = int | _Talk | _Quic  # the first sequence number: it has said nothing yet
 
 
 class Flows:
@@ -62,94 +111,141 @@ class Flows:
         self.early = 0  # connections forgotten before their time, for want of room
         self.kinds: Counter[str] = Counter()  # what connections turned out to be
 
-    def see(self, packet: Packet, now: float) -> tuple[Sight, ...]:
+    def see(self, packet: Packet, now: float) -> list[Sight]:
         """Take the next packet at monotonic time `now`, seconds; return what it shows."""
         if now - self._turned >= self._age:
             self._turn(now)
         if packet.protocol != TCP:
             return self._datagram(packet)
         if packet.flags & SYN:
-            return self._opened(packet) if not packet.flags & ACK else ()
-        return self._segment(packet) if packet.payload else ()
+            return self._opened(packet) if not packet.flags & ACK else []
+        return self._segment(packet) if packet.payload else []
 
     # TCP.
 
-    def _opened(self, packet: Packet) -> tuple[Sight, ...]:
-        base = (packet.sequence + 1) % (1 << 32)
-        if self._young.get(packet.key) in (base, _settled(base)):
-            return ()  # sent again, or seen twice
-        self._keep(packet.key, base)
-        sights: tuple[Sight, ...] = (_sight(packet, OPENED),)
+    def _opened(self, packet: Packet) -> list[Sight]:
+        base = (packet.sequence + 1) % _WHOLE
+        state = self._young.get(packet.key)
+        sights: list[Sight] = []
+        if (state.base if isinstance(state, _Talk) else state) != base:  # else it was sent again, or seen twice
+            self._keep(packet.key, base)
+            sights.append(_sight(packet, OPENED))
         if packet.payload:  # TCP Fast Open (RFC 7413)
             sights += self._segment(packet._replace(sequence=base))
         return sights
 
-    def _segment(self, packet: Packet) -> tuple[Sight, ...]:
-        key = packet.key
-        state = self._young.get(key, OTHER)
-        if state is OTHER:
-            state = self._old.get(key, OTHER)
-        if isinstance(state, int) and state < 0:
-            return ()
-        read = dns.read_stream if packet.port == DNS else _first
-        if state is OTHER:  # its beginning was before ours: only what looks like a beginning is taken for one
-            found = read(packet.payload)
-            if found is OTHER:
-                return ()
-            if found is not MORE:
-                return (_sight(packet, OPENED), *self._settle(packet, found, packet.sequence))
-            state = packet.sequence
+    def _segment(self, packet: Packet) -> list[Sight]:
+        payload, sequence = packet.payload, packet.sequence
+        state = self._state(packet.key)
+        sights: list[Sight] = []
         if isinstance(state, int):
-            if state == packet.sequence and (found := read(packet.payload)) is not MORE:
-                return self._settle(packet, found, state)
-            state = Stream(state)
-        assert isinstance(state, Stream)
-        self._keep(key, state, len(packet.payload))
-        if state.feed(packet.sequence, packet.payload) and (found := read(bytes(state.data))) is not MORE:
-            return self._settle(packet, found, state.base)
-        return ()
+            talk = _Talk(state)
+            if sequence == state and packet.urgent < 0:  # most connections say at once, and whole, what they are
+                sights, unfinished = self._read(packet, talk, state, payload)
+                if not unfinished:
+                    self._settle(talk, len(payload))
+                    self._keep(packet.key, talk, talk.held)
+                    return sights
+            talk.expect(state)
+        elif isinstance(state, _Talk):
+            talk = state
+            if 0 <= distance(talk.base, sequence) < talk.size:
+                talk.expect(talk.base)  # the same again, but perhaps with another content
+        begins = packet.port != DNS and first.is_beginning(payload)
+        if begins or state is None:
+            if not begins and (_said(packet.port, payload) is OTHER or payload[1:2] == b"\xf1"):
+                return []  # its beginning was before ours
+            if state is None:
+                talk = _Talk(sequence)
+            talk.expect(sequence)
+        held = talk.held
+        for stream in talk.streams:
+            if stream.feed(sequence, payload, packet.urgent):
+                sights += self._heard(packet, talk, stream)
+        self._keep(packet.key, talk, max(0, talk.held - held))
+        return [_sight(packet, OPENED), *sights] if state is None and sights else sights
+
+    def _heard(self, packet: Packet, talk: _Talk, stream: Stream) -> list[Sight]:
+        """Return what a stream shows that has grown."""
+        read = [self._read(packet, talk, stream.base, data) for data in stream.beginnings()]
+        # Who contradicts itself may do so again, with the next piece.
+        waits = any(unfinished for _, unfinished in read) or not stream.is_plain
+        if not waits or stream.reads >= _MAX_READS:
+            talk.streams = tuple(each for each in talk.streams if each is not stream)
+            self._settle(talk, stream.end if stream.base == talk.base else 0)
+        return [sight for sights, _ in read for sight in sights]
+
+    def _read(self, packet: Packet, talk: _Talk, base: int, data: bytes) -> tuple[list[Sight], bool]:
+        """Return what the octets from number `base` on show, and whether they are the beginning of something."""
+        sights: list[Sight] = []
+        at = 0
+        for _ in range(_MAX_AT_ONCE):
+            found = _said(packet.port, data[at:] if at else data)
+            if isinstance(found, Unread):
+                if found is MORE and at:
+                    talk.expect(base + at, data[at:])
+                return sights, found is MORE and not at
+            sights += self._told(packet, talk, found)
+            length = _length(found, data[at:])
+            if length is None:
+                break
+            at += length
+            if at >= len(data):
+                talk.expect(base + at)
+                break
+        return sights, False
+
+    def _settle(self, talk: _Talk, size: int) -> None:
+        """Take note that the first `size` octets were understood, or are nothing to us."""
+        talk.size = max(talk.size, size)
+        if not talk.told:
+            talk.told = (_NOTHING,)
+            self.kinds["other"] += 1
 
     # UDP.
 
-    def _datagram(self, packet: Packet) -> tuple[Sight, ...]:
-        if packet.port == DNS:
-            query = dns.read(packet.payload)
-            if isinstance(query, Unread):
-                return ()
+    def _datagram(self, packet: Packet) -> list[Sight]:
+        if packet.port == DNS and isinstance(query := dns.read(packet.payload), Query):
             self.kinds["dns"] += 1
-            return (_sight(packet, query),)
-        key = packet.key
-        state = self._young.get(key, OTHER)
-        if state is OTHER:
-            state = self._old.get(key, OTHER)
-        if isinstance(state, int) or not (packet.port in DOT or quic.is_initial(packet.payload)):
-            return ()
-        sights: tuple[Sight, ...] = ()
+            return [_sight(packet, query)]
+        if packet.port not in DOT and not quic.is_initial(packet.payload):
+            return []
+        state = self._state(packet.key)
+        sights: list[Sight] = []
         if not isinstance(state, _Quic):
-            state = _Quic(quic.Initials(), [_MAX_DATAGRAMS])
-            sights = (_sight(packet, OPENED),)
-        state.left[0] -= 1
+            state = _Quic()
+            sights.append(_sight(packet, OPENED))
+        if not state.left:
+            return []
+        state.left -= 1
+        held = state.initials.size
         found = state.initials.feed(packet.payload)
         if isinstance(found, Hello):
-            return sights + self._settle(packet, found)
-        if state.left[0] <= 0:
-            return sights + self._settle(packet, OTHER)
-        if sights and found is OTHER and packet.port not in DOT:
-            return ()  # an Initial that does not decrypt with a client's keys is a server's
-        self._keep(key, state, len(packet.payload))
+            sights += self._told(packet, state, found)
+            state.initials.forget()
+        elif sights and found is OTHER and packet.port not in DOT:
+            return []  # an Initial that does not decrypt with a client's keys is a server's
+        elif not state.left and not state.told:
+            self.kinds["other"] += 1
+        self._keep(packet.key, state, max(0, state.initials.size - held))
         return sights
 
     # The table.
 
-    def _settle(
-        self, packet: Packet, found: Hello | Request | Record | Query | Unread, base: int = 0
-    ) -> tuple[Sight, ...]:
-        self._keep(packet.key, _settled(base))
-        if isinstance(found, Unread) or (isinstance(found, Record) and found.from_server):
-            self.kinds["other"] += 1
-            return ()
-        self.kinds["quic" if isinstance(found, Hello) and packet.protocol != TCP else _KINDS[type(found)]] += 1
-        return (_sight(packet, found),)
+    def _told(self, packet: Packet, state: _Talk | _Quic, found: Said) -> list[Sight]:
+        """Return the sight of what was found, unless it was told."""
+        if isinstance(found, Record) and found.from_server:
+            return []
+        mark = _mark(found)
+        if mark in state.told:
+            return []
+        state.told = (*state.told[-_MAX_TOLD + 1 :], mark)
+        self.kinds["quic" if isinstance(state, _Quic) else _KINDS[type(found)]] += 1
+        return [_sight(packet, found)]
+
+    def _state(self, key: bytes) -> _State | None:
+        state = self._young.get(key)
+        return self._old.get(key) if state is None else state
 
     def _keep(self, key: bytes, state: _State, octets: int = 0) -> None:
         if len(self._young) >= self._connections or self._held > self._octets:
@@ -159,6 +255,8 @@ class Flows:
         self._held += octets
 
     def _turn(self, now: float) -> None:
+        forgotten = (state for key, state in self._old.items() if key not in self._young)
+        self.kinds["unfinished"] += sum(not isinstance(state, int) and state.is_unfinished for state in forgotten)
         self._old = self._young
         self._young = {}
         self._held = 0
@@ -168,15 +266,28 @@ class Flows:
 _KINDS: Final[dict[type, str]] = {Hello: "tls", Request: "http", Record: "mmtls", Query: "dns"}
 
 
-def _first(stream: bytes) -> Hello | Request | Record | Unread:
+def _said(port: int, stream: bytes) -> Said | Unread:
+    if port == DNS and stream[:2] != b"\x16\x03":
+        return dns.read_stream(stream)
     return first.read(stream, early=True)
 
 
-def _settled(base: int) -> int:
-    """Return the state of a settled connection: it still tells another that follows on the same ports."""
-    return -1 - base
+def _length(found: Said, stream: bytes) -> int | None:
+    """Return where in `stream` what comes after `found` begins; None: nothing does, or nobody knows where."""
+    if isinstance(found, Request):
+        return http.behind(stream, found)
+    return dns.length(stream) if isinstance(found, Query) else None
 
 
-def _sight(packet: Packet, what: Opened | Hello | Request | Record | Query) -> Sight:
+def _mark(found: Said) -> int:
+    """Return what one thing that a connection says is told from another by."""
+    if isinstance(found, Hello):
+        return hash((found.name, found.more))
+    if isinstance(found, Request):
+        return hash((found.host, found.more, mmtls.is_carried_by(found)))
+    return hash(found.qname) if isinstance(found, Query) else hash(Record)
+
+
+def _sight(packet: Packet, what: Opened | Said) -> Sight:
     transport = "tcp" if packet.protocol == TCP else "udp"
     return Sight(Flow(packet.source, packet.destination, packet.port, transport), packet.source_port, what)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from blocker.egress import packets
-from blocker.egress.packets import Packet
+from blocker.egress.packets import Fragment, Packet
 from blocker.egress.ring import Ring
 
 _AGAIN: Final = 1.0  # seconds until an interface that is not there is looked for again
@@ -22,7 +22,7 @@ class Live:
         self._by_number = {ring.fileno(): ring for ring in rings}
         self._look_at = 0.0
 
-    def packets(self, seconds: float) -> Iterator[Packet]:
+    def packets(self, seconds: float) -> Iterator[Packet | Fragment]:
         """Yield what has come, having waited for it up to `seconds`."""
         for number, events in self._poll.poll(seconds * 1000):
             ring = self._by_number[number]

@@ -1,7 +1,7 @@
 """Packets in, findings out: everything between a capture and a log. Pure, but for the cost.
 
-packet -> whose? -> answers: who was told what
-                 -> flows: what is it? -> findings: what does the policy say? -> Finding
+packet -> whose? -> fragments: is it whole? -> answers: who was told what
+                                            -> flows: what is it? -> findings: what does the policy say? -> Finding
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,8 @@ from blocker.egress import findings
 from blocker.egress.answers import Answers
 from blocker.egress.findings import Setting
 from blocker.egress.flows import DNS, Flows, Sight
-from blocker.egress.packets import TCP, Packet
+from blocker.egress.fragments import Fragments
+from blocker.egress.packets import TCP, Fragment, Packet
 from blocker.policy import Action, Policy, Verdict
 
 _REMEMBERED: Final = 65_536  # devices
@@ -51,6 +52,7 @@ class Observer:
         Without `enforce` everything is only noted. `answers` are filled from what resolvers of ours are seen to say.
         """
         self.flows = Flows()
+        self.fragments = Fragments()
         self.adopt(setting, policy_for, devices, exempt, enforce=enforce, answers=answers)
 
     def adopt(
@@ -71,20 +73,23 @@ class Observer:
         self._answers = answers
         self._policies: dict[bytes, Policy | None] = {}
 
-    def take(self, packet: Packet, now: float) -> list[Finding]:
+    def take(self, packet: Packet | Fragment, now: float) -> list[Finding]:
         """Take the next packet at monotonic time `now`, seconds; return what it shows."""
         client = packet.source
-        if client in self._setting.resolvers and packet.source_port == DNS and packet.protocol != TCP:
+        policy = self._policies.get(client)
+        if policy is None:
+            if client not in self._policies:
+                policy = self._remember(client)
+            if policy is None and client not in self._setting.resolvers:
+                return []
+        if isinstance(packet, Fragment):
+            return [found for whole in self.fragments.take(packet, now) for found in self.take(whole, now)]
+        if packet.source_port == DNS and packet.protocol != TCP and client in self._setting.resolvers:
             if self._answers is not None:
                 self._answers.hear(packet.destination, packet.payload, now)
             return []
-        policy = self._policies.get(client)
         if policy is None:
-            if client in self._policies:
-                return []
-            policy = self._remember(client)
-            if policy is None:
-                return []
+            return []
         return [found for sight in self.flows.see(packet, now) if (found := self._judged(policy, sight)) is not None]
 
     def _judged(self, policy: Policy, sight: Sight) -> Finding | None:

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import IO, Any, Final, cast
 
 from blocker.egress import packets
-from blocker.egress.packets import Packet
+from blocker.egress.packets import Fragment, Packet
 from blocker.errors import CaptureError
 
 _GZIP: Final = b"\x1f\x8b"
@@ -29,7 +29,7 @@ _LAYERS: Final = (
 _TUNNELS: Final = frozenset((4, 41, 47))  # protocols: IPv4, IPv6, GRE
 
 
-def read(file: IO[bytes]) -> Iterator[tuple[float, Packet | None]]:
+def read(file: IO[bytes]) -> Iterator[tuple[float, Packet | Fragment | None]]:
     """Yield the packets of `file` with their unix times; None for one that is neither TCP nor UDP.
 
     Raises CaptureError when it is no file of packets, or scapy is not installed. A file that ends in the middle of a
@@ -47,7 +47,7 @@ def read(file: IO[bytes]) -> Iterator[tuple[float, Packet | None]]:
         yield _when(about), decoded(bytes(frame), reader.linktype if link is None else link)
 
 
-def decoded(frame: bytes, link: int) -> Packet | None:
+def decoded(frame: bytes, link: int) -> Packet | Fragment | None:
     """Return the packet in `frame`, by scapy where it lies in a tunnel or below a link layer that we do not read."""
     if link in _OTHER_RAW:
         link = packets.RAW
@@ -87,7 +87,9 @@ def _when(about: Any) -> float:  # noqa: ANN401 (scapy's: of pcap or of pcapng)
     return float(about.tshigh << 32 | about.tslow) / float(about.tsresol) if about.tshigh is not None else 0.0
 
 
-def _may_be_tunnelled(frame: bytes, link: int, found: Packet | None) -> bool:
+def _may_be_tunnelled(frame: bytes, link: int, found: Packet | Fragment | None) -> bool:
+    if isinstance(found, Fragment):
+        return False
     if found is not None:
         return found.protocol == packets.UDP and found.port in _VXLAN
     if link != packets.ETHERNET or len(frame) < 34:

@@ -15,6 +15,7 @@ from blocker.clients import Clients
 from blocker.egress import attempt, framing, packets, ruleset
 from blocker.egress.attempt import BYPASS, FOREIGN_DNS, UNRESOLVED, Flow
 from blocker.egress.hello import dns
+from blocker.egress.packets import Packet
 from blocker.events import Basis, Recorder
 from blocker.lists.index import Index
 from blocker.names import to_text
@@ -131,7 +132,7 @@ def _question(policy: Policy, force: InForce, flow: Flow, payload: bytes) -> tup
 def _flow(packet: bytes) -> tuple[Flow | None, bytes]:
     """Return what flow a packet belongs to, and what it carries."""
     found = packets.read_ip(packet, 0)
-    if found is not None:
+    if isinstance(found, Packet):
         return Flow(found.source, found.destination, found.port, _NAMES[found.protocol]), found.payload
     version = packet[0] >> 4 if packet else 0
     if version == 4 and len(packet) >= 20:

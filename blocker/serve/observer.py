@@ -163,7 +163,7 @@ class Watch:
         self._region = region
         self._news = news
         self._log = oplog.get("watch")
-        self._counted = (0, 0, 0)
+        self._counted = (0, 0, 0, 0)
         self._answers: Answers | None = None
         self._now = time.monotonic()
         self._missing: list[str] = []
@@ -247,12 +247,13 @@ class Watch:
         """Show a sign of life, and what was seen."""
         live, flows = self._live, self._observer.flows
         live.look(now)
-        packets, lost, early = (
-            new - old for new, old in zip((live.seen, live.lost, flows.early), self._counted, strict=True)
-        )
-        self._counted = live.seen, live.lost, flows.early
+        counted = live.seen, live.lost, flows.early, self._observer.fragments.lost
+        packets, lost, early, pieces = (new - old for new, old in zip(counted, self._counted, strict=True))
+        self._counted = counted
         missing = live.missing
-        capture.count(self._region, flows.kinds, packets=packets, lost=lost, early=early, missing=len(missing))
+        capture.count(
+            self._region, flows.kinds, packets=packets, lost=lost, early=early, pieces=pieces, missing=len(missing)
+        )
         if missing != self._missing:
             self._missing = missing
             if missing:

@@ -26,17 +26,22 @@ class Seen(IntEnum):
     MMTLS = 264
     DNS = 265
     OTHER = 266
+    PIECES = 267  # packets in fragments that were refused or never whole
+    UNFINISHED = 268
 
 
-KINDS: Final = (Seen.TLS, Seen.QUIC, Seen.HTTP, Seen.MMTLS, Seen.DNS, Seen.OTHER)
+KINDS: Final = (Seen.TLS, Seen.QUIC, Seen.HTTP, Seen.MMTLS, Seen.DNS, Seen.OTHER, Seen.UNFINISHED)
 
 
-def count(region: Region, kinds: Counter[str], *, packets: int, lost: int, early: int, missing: int) -> None:
+def count(
+    region: Region, kinds: Counter[str], *, packets: int, lost: int, early: int, pieces: int, missing: int
+) -> None:
     """Add what was seen since the last time; `kinds` is what connections turned out to be. Clears `kinds`."""
     words = region.words
     words[Seen.PACKETS] += packets
     words[Seen.LOST] += lost
     words[Seen.EARLY] += early
+    words[Seen.PIECES] += pieces
     words[Seen.MISSING] = missing
     for kind in KINDS:
         words[kind] += kinds[kind.name.lower()]
@@ -69,6 +74,11 @@ def collect(beside: Mapping[str, Region]) -> Iterator[Metric]:
         "blocker_egress_connections_forgotten",
         "Connections forgotten before they had said what they are, for want of room.",
         value=words[Seen.EARLY],
+    )
+    yield CounterMetricFamily(
+        "blocker_egress_fragments_lost",
+        "Packets in fragments that were never whole, overlapped, or found no room: nobody looked into them.",
+        value=words[Seen.PIECES],
     )
     yield CounterMetricFamily(
         "blocker_egress_uncut", "Findings that were to be cut, and go on.",

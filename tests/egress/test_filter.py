@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrHopByHop
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, fragment6
 
 from blocker.egress import filter as sieve
 from blocker.egress import packets
@@ -39,7 +39,8 @@ def udp(payload, port=443, source=40000):
     tcp(messages.MMTLS_CLIENT, 5000), tcp(messages.MMTLS_EARLY, 14000), tcp(b"\x17\xf1\4\0\x10" + bytes(16), 80),
     tcp(messages.MMTLS_REQUEST, 80), tcp(b"GET / HTTP/1.1\r\n\r\n", 8081),
     tcp(b"the end of a hello" * 80),  # a continuation is at the end of what was written
-    tcp(b"a small piece", flags="A"),
+    tcp(b"a small piece", flags="A"), tcp(bytes(536), flags="A"),  # of a hello on a narrow path
+    tcp(b"\x16\3\1\0\0" + HELLO, 4444, "A"),
     tcp(ask("x.example"), 53),
     *(udp(each) for each in (*messages.quic_client(), *messages.quic_client(version=messages.V2))),
     udp(messages.quic_client()[0], 4433),
@@ -54,7 +55,7 @@ def test_what_is_let_through(head, ethertype, inside):
     tcp(), tcp(flags="SA"), tcp(flags="F"), tcp(flags="R"),
     tcp(b"\x17\3\3\4\0" + bytes(1024)),  # application data: most of all
     tcp(bytes(1400), flags="A"),  # the middle of an upload
-    tcp(bytes(1400), 22), tcp(bytes(100), 22, "A"),
+    tcp(bytes(1400), 22), tcp(bytes(100), 22, "A"), tcp(bytes(1240), flags="A"),
     tcp(b"\x16\3\3\0\x5a\2" + bytes(90), 40000, source=443),  # a ServerHello
     tcp(b"HTTP/1.1 200 OK\r\n\r\n", 40000, source=80),
     udp(b"\x40" + bytes(1200)),  # QUIC, later on
@@ -68,9 +69,10 @@ def test_what_is_left_out(head, ethertype, inside):
 
 def test_fragments_extension_headers_and_others():
     v4, v6 = HEADS[0][0], HEADS[1][0]
-    later = v4.copy()
-    later.frag = 100
-    assert not kept(later / tcp(HELLO), 0x0800)
+    for each in fragment(v4 / tcp(HELLO, 22, "A"), 64) + fragment(v4 / udp(HELLO), 64):
+        assert kept(each, 0x0800)
+    assert not any(kept(each, 0x0800) for each in fragment(v4 / ICMP() / HELLO, 64))
+    assert all(kept(each, 0x86DD) for each in fragment6(v6 / IPv6ExtHdrFragment() / tcp(HELLO), 120))
     assert kept(v6 / IPv6ExtHdrHopByHop() / tcp(HELLO), 0x86DD)
     assert not kept(v4 / ICMP(), 0x0800)
     assert not kept(bytes(40), 0x0806)

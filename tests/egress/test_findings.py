@@ -52,6 +52,10 @@ REFUSED = Action.REFUSED
     (sight(hello("www.tiktok.com"), transport="udp"), Trigger.QUIC_SNI, "tiktok"),
     (sight(hello("dns.example")), Trigger.SNI, "bypass"),  # DoH by name
     (sight(request("www.tiktok.com"), port=80), Trigger.HTTP_HOST, "tiktok"),
+    (sight(Hello(names.from_text("a.example"), more=(names.from_text("www.tiktok.com"),))), Trigger.SNI, "tiktok"),
+    (sight(Hello(names.from_text("www.tiktok.com"), more=(names.from_text("a.example"),))), Trigger.SNI, "tiktok"),
+    (sight(replace(request("a.example"), more=(names.from_text("b.example"), names.from_text("tiktok.com"))), port=80),
+     Trigger.HTTP_HOST, "tiktok"),
     (sight(request("weixin.qq.com"), port=8080), Trigger.HTTP_HOST, "wechat"),
     (sight(request("unknown.example", b"/mmtls/00112233"), port=80), Trigger.MMTLS, "wechat"),
     (sight(request(None, b"/", b"mmtls"), port=8080), Trigger.MMTLS, "wechat"),

@@ -65,6 +65,163 @@ def test_one_octet_at_a_time():
     assert name_in(seen(tcp.syn(), *(tcp.data(HELLO[at : at + 1], at) for at in range(len(HELLO))))) == [TIKTOK]
 
 
+DECOY = messages.client_hello("www.example.com")
+INNOCENT = names.from_text("www.example.com")
+KEYS = messages.records(messages.handshake((51, bytes(1200)), name=b"www.tiktok.com"), 4096)  # post-quantum
+
+
+def named(*frames):
+    return name_in(seen(Connection().syn(), *frames))
+
+
+def test_one_octet_at_a_time_from_the_end():
+    tcp = Connection()
+    for hello in (HELLO, KEYS):
+        assert named(*(tcp.data(hello[at : at + 1], at) for at in reversed(range(len(hello))))) == [TIKTOK]
+
+
+@pytest.mark.parametrize("sent", [
+    [(0, DECOY), (0, HELLO)],  # the first never reaches the server
+    [(0, HELLO), (0, DECOY)],  # or the second
+    [(0, DECOY), (0, HELLO[:200]), (200, HELLO[200:])],
+    [(0, DECOY), (200, HELLO[200:]), (0, HELLO[:200])],
+    [(0, HELLO[:100]), (0, DECOY), (100, HELLO[100:])],
+    [(0, DECOY), (0, HELLO[:100]), (0, DECOY), (100, HELLO[100:])],
+    [(0, bytes(300)), (0, HELLO[:100]), (0, bytes(300)), (100, HELLO[100:])],
+    [(200, DECOY[200:]), (200, HELLO[200:]), (0, HELLO[:200])],
+    # Each part of it between two that never arrive.
+    [(0, DECOY[:150]), (0, HELLO[:150]), (0, DECOY[:150]), (150, DECOY[150:]), (150, HELLO[150:]), (150, DECOY[150:])],
+    [(0, bytes(300)), (0, HELLO)],
+    [(-50, bytes(50) + HELLO)],  # what is before the beginning is left out by the server
+    [(150, HELLO[150:]), (100, bytes(50) + HELLO[150:]), (0, HELLO[:150])],
+])  # fmt: skip
+def test_who_says_two_things_on_the_same_octets_is_heard_on_both(sent):
+    tcp = Connection()
+    found = named(*(tcp.data(said, at) for at, said in sent))
+    assert TIKTOK in found
+    assert set(found) <= {TIKTOK, INNOCENT, None}
+    assert len(found) == len(set(found))
+
+
+def test_a_decoy_in_the_first_packet_which_the_server_does_not_take():
+    assert seen(Connection().syn(DECOY), Connection().data(HELLO))[0] is OPENED
+    assert name_in(seen(Connection().syn(DECOY), Connection().data(HELLO))) == [INNOCENT, TIKTOK]
+
+
+def test_a_decoy_that_begins_another_connection():
+    other = Connection(start=77_000)
+    assert name_in(seen(Connection().syn(), other.syn(), Connection().data(HELLO))) == [TIKTOK]
+
+
+def test_an_octet_out_of_band_hides_no_name():
+    tcp = Connection()
+    at = HELLO.index(b"tiktok") + 3
+    assert named(tcp.data(HELLO[:at] + b"x", urgent=at + 1), tcp.data(HELLO[at:], at + 1)) == [TIKTOK]
+
+
+@pytest.mark.parametrize("before", [
+    b"EHLO phone.example\r\nSTARTTLS\r\n",
+    b"\5\1\0",  # SOCKS
+    bytes(700),
+    DECOY,
+    b"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n",
+])  # fmt: skip
+@pytest.mark.parametrize("gap", [0, 5000])  # octets that the sieve has left out
+def test_what_begins_later_is_found(before, gap):
+    tcp = Connection(1080)
+    assert named(tcp.data(before), tcp.data(HELLO, len(before) + gap))[-1] == TIKTOK
+    cut = (tcp.data(KEYS[at : at + 400], len(before) + gap + at) for at in range(0, len(KEYS), 400))
+    assert named(tcp.data(before), *cut)[-1] == TIKTOK
+    assert named(tcp.data(HELLO, 13 + gap)) == [TIKTOK]  # what came before was not seen
+
+
+def hosts(*frames):
+    found = seen(Connection(80).syn(), *frames)
+    return [names.to_text(each.host) for each in found if isinstance(each, Request)]
+
+
+def get(host, line=b"GET / HTTP/1.1", *more):
+    return b"\r\n".join((line, b"Host: " + host, *more, b"", b""))
+
+
+def test_one_request_after_the_other():
+    tcp = Connection(80)
+    pipeline = get(b"a.example") + get(b"b.example") + get(b"a.example") + get(b"www.tiktok.com")
+    found = ["a.example", "b.example", "www.tiktok.com"]
+    assert hosts(tcp.data(pipeline)) == found
+    for cut in range(1, len(pipeline)):
+        assert hosts(tcp.data(pipeline[:cut]), tcp.data(pipeline[cut:], cut)) == found
+    assert hosts(*(tcp.data(pipeline[at : at + 1], at) for at in range(len(pipeline)))) == found
+
+
+def test_a_request_behind_a_body():
+    tcp = Connection(80)
+    upload = get(b"a.example", b"POST / HTTP/1.1", b"Content-Length: 3000") + bytes(3000)
+    chunked = get(b"a.example", b"POST / HTTP/1.1", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n"
+    for body in (upload, chunked):
+        assert hosts(tcp.data(body), tcp.data(get(b"b.example"), len(body))) == ["a.example", "b.example"]
+    inside = get(b"a.example", b"POST / HTTP/1.1", b"Content-Length: 3000") + get(b"text.example") + bytes(9000)
+    assert hosts(tcp.data(inside)) == ["a.example"]  # what is uploaded is nothing that is asked for
+
+
+def test_what_a_proxy_carries():
+    tcp = Connection(8080)
+    head = b"CONNECT 198.51.100.99:443 HTTP/1.1\r\n\r\n"
+    for size in (1, 100, 2000):
+        pieces = (tcp.data(KEYS[at : at + size], len(head) + at) for at in range(0, len(KEYS), size))
+        assert named(tcp.data(head), *pieces) == [TIKTOK]
+    assert named(tcp.data(head + HELLO)) == [TIKTOK]
+
+
+def test_questions_over_one_connection():
+    tcp = Connection(53)
+    said = b"".join(len(query).to_bytes(2) + query for query in map(ask, ("a.example", "b.example", "a.example")))
+    found = [names.to_text(each.qname) for each in seen(tcp.syn(), tcp.data(said[:50]), tcp.data(said[50:], 50))[1:]]
+    assert found == ["a.example", "b.example"]
+
+
+def test_whatever_is_spoken_on_the_port_of_dns():
+    tcp = Connection(53)
+    assert name_in(seen(tcp.syn(), tcp.data(HELLO[:1]), tcp.data(HELLO[1:], 1))) == [TIKTOK]
+    assert name_in(seen(*(datagram(each, 53) for each in messages.quic_client()))) == [TIKTOK]
+
+
+def test_quic_that_says_two_names_is_heard_on_both():
+    decoy, real = (messages.quic_client(name) for name in ("www.example.com", "www.tiktok.com"))
+    assert name_in(seen(*map(datagram, (*decoy, *real, *decoy)))) == [INNOCENT, TIKTOK]
+    assert name_in(seen(*map(datagram, (*real, *decoy)))) == [TIKTOK, INNOCENT]
+
+
+def test_what_is_encrypted_is_no_protocol_of_wechats():
+    """Random octets look like the head of a record once in a million segments."""
+    tcp = Connection()
+    assert seen(tcp.syn(), tcp.data(HELLO), tcp.data(b"\x17\xf1\4\0\x20" + bytes(90), 600))[2:] == []
+    assert seen(tcp.data(b"\x17\xf1\4\0\x20" + bytes(90), 600)) == []
+    assert [type(each) for each in seen(tcp.data(b"\x17\xf1\4\0\x20" + bytes(32), 600))] == [type(OPENED), Record]
+
+
+def test_what_was_begun_and_never_said_is_counted():
+    flows = Flows(age=10)
+    seen(Connection().syn(), Connection().data(HELLO[:100]), datagram(messages.initial(HELLO[5:100])), flows=flows)
+    piece = messages.initial(messages.frame(0, HELLO[5:100]))
+    seen(datagram(piece), Connection(source_port=9).syn(), flows=flows)
+    for now in (20, 40):
+        seen(Connection(source_port=5).syn(), flows=flows, now=now)
+    assert flows.kinds == {"unfinished": 2}
+
+
+def test_work_on_one_connection_is_bounded():
+    tcp = Connection()
+    records = messages.records(messages.handshake((21, bytes(16_000))), 1)
+    flows = Flows()
+    seen(tcp.syn(), *(tcp.data(records[at : at + 1], at) for at in range(3000)), flows=flows)
+    assert flows.kinds == {"other": 1}
+    for at in range(1, 400):
+        seen(tcp.data(b"GET / HTTP/1.1\r\nX: ", 30_000 * at), flows=flows)
+    (talk,) = flows._young.values()
+    assert len(talk.streams) <= 4
+
+
 def test_nothing_is_told_twice():
     tcp = Connection()
     assert (
@@ -110,7 +267,7 @@ def test_quic_whose_hello_fills_two_datagrams():
 
 def test_quic_that_never_comes_to_an_end_is_given_up():
     flows = Flows()
-    piece = [datagram(messages.initial(messages.frame(5000, b"x"), n, size=24)) for n in range(20)]
+    piece = [datagram(messages.initial(messages.frame(5000, b"x"), n, size=24)) for n in range(40)]
     assert seen(*piece, flows=flows) == [OPENED]
     assert flows.kinds == {"other": 1}
 

@@ -5,6 +5,9 @@ from ipaddress import ip_network
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scapy.layers.inet import fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.layers.l2 import Ether
 
 from blocker.egress import packets
 from blocker.egress.answers import Answers
@@ -12,7 +15,7 @@ from blocker.egress.findings import Setting
 from blocker.egress.observe import Observer
 from blocker.policy import Action, Policy, Treatment, Trigger
 from tests.egress.hello import messages
-from tests.egress.wire import DEVICE, SERVER, Connection, datagram, packed, read
+from tests.egress.wire import DEVICE, DEVICE_6, LINK, SERVER, SERVER_6, Connection, datagram, packed, read
 from tests.oracle import Table, ask, rule, said
 
 RULES = Table(rule("tiktok.com"), rule("weixin.qq.com", "wechat"))
@@ -74,6 +77,38 @@ def test_the_port_that_a_device_sends_from_hides_nothing():
     frames = [datagram(ask("www.tiktok.com"), 53, source_port=53)]
     frames += [datagram(each, source_port=53) for each in messages.quic_client()]
     assert [str(each.verdict.trigger) for each in findings(observer, *frames)] == ["foreign-dns", "quic-sni"]
+
+
+@pytest.mark.parametrize("frame", [
+    Connection().data(HELLO),
+    Connection(443, DEVICE_6, SERVER_6).data(HELLO),
+    datagram(messages.quic_client()[0]),
+    datagram(messages.quic_client()[0], source=DEVICE_6, destination=SERVER_6),
+])  # fmt: skip
+def test_what_comes_in_fragments_is_found_out(frame):
+    packet = Ether(frame).payload
+    if IPv6 in packet:
+        cut = fragment6(IPv6(src=DEVICE_6, dst=SERVER_6) / IPv6ExtHdrFragment(id=7) / packet.payload, 256)
+    else:
+        cut = fragment(packet, 200)
+    pieces = [bytes(LINK / each) for each in cut]
+    assert len(pieces) > 2
+    observer = Observer(SETTING, policy_for, [ip_network("192.0.2.0/24"), ip_network("2001:db8::/64")])
+    found = [found for each in pieces for found in observer.take(packets.read(each), 0.0)]
+    assert [each.name for each in found] == ["www.tiktok.com"]
+    stranger = Observer(SETTING, policy_for, [ip_network("10.0.0.0/8")])
+    assert [found for each in pieces for found in stranger.take(packets.read(each), 0.0)] == []
+    assert stranger.fragments._senders == {}  # nobody's pieces are kept
+
+
+def test_a_long_answer_of_a_resolver_comes_in_fragments_too():
+    answers = Answers(grace=0)
+    observer = Observer(SETTING, policy_for, [ip_network("192.0.2.9/32")], answers=answers)
+    answer = said(ask("x.example"), "\n".join(f"x.example 60 A 198.51.100.{number}" for number in range(60)))
+    cut = fragment(Ether(datagram(answer, 40000, RESOLVER, DEVICE, 53)).payload, 200)
+    for each in cut:
+        observer.take(packets.read(bytes(LINK / each)), 0.0)
+    assert len(answers) == 60
 
 
 def test_what_the_wire_told_a_device_is_no_finding():

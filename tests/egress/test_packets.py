@@ -25,7 +25,10 @@ DATAGRAM = UDP(sport=40000, dport=443) / b"hello"
     (V4 / SEGMENT, packets.RAW),
     (V6 / SEGMENT, packets.RAW),
     (LINK / V6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting() / IPv6ExtHdrDestOpt() / SEGMENT, packets.ETHERNET),
-    (LINK / V6 / IPv6ExtHdrFragment(offset=0, m=1) / SEGMENT, packets.ETHERNET),
+    (LINK / V6 / IPv6ExtHdrFragment(offset=0, m=0) / SEGMENT, packets.ETHERNET),  # whole (RFC 6946)
+    (LINK / V6 / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt()
+     / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt()
+     / SEGMENT, packets.ETHERNET),
     (LINK / IP(src=DEVICE, dst=SERVER, options=b"\x01" * 4) / SEGMENT, packets.ETHERNET),
 ])  # fmt: skip
 def test_a_segment_is_read_whatever_is_around_it(frame, link):
@@ -64,11 +67,30 @@ def test_the_two_directions_of_a_connection_have_keys_of_their_own():
     assert packets.read(bytes(LINK / V4 / SEGMENT)).key != back.key
 
 
+@pytest.mark.parametrize(("frame", "offset", "more", "size"), [
+    (LINK / IP(src=DEVICE, dst=SERVER, id=7, flags="MF", proto=6) / bytes(24), 0, True, 24),
+    (LINK / IP(src=DEVICE, dst=SERVER, id=7, frag=5, proto=6) / b"hello", 40, False, 5),
+    (LINK / V6 / IPv6ExtHdrFragment(offset=0, m=1, id=7, nh=6) / bytes(16), 0, True, 16),
+    (LINK / V6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(offset=5, id=7, nh=6) / b"hello", 40, False, 5),
+])  # fmt: skip
+def test_a_fragment(frame, offset, more, size):
+    found = packets.read(bytes(frame))
+    assert (found.kind, found.offset, found.more, len(found.data)) == (packets.TCP, offset, more, size)
+    assert found.source in (packed(DEVICE), packed(DEVICE_6))
+    assert found.key.endswith(b"\0\7\6" if len(found.source) == 4 else b"\0\0\0\7")
+
+
+@pytest.mark.parametrize(("flags", "pointer", "urgent"), [("PA", 3, -1), ("PAU", 3, 2), ("PAU", 0, 0), ("PAU", 9, 8)])
+def test_an_octet_out_of_band(flags, pointer, urgent):
+    assert packets.read(bytes(LINK / V4 / TCP(flags=flags, urgptr=pointer) / b"hello")).urgent == urgent
+
+
 @pytest.mark.parametrize("frame", [
     LINK / ARP(),
     LINK / V4 / ICMP(),
-    LINK / IP(src=DEVICE, dst=SERVER, frag=5) / SEGMENT,
-    LINK / V6 / IPv6ExtHdrFragment(offset=5) / SEGMENT,
+    LINK / IP(src=DEVICE, dst=SERVER, flags="MF") / (b"seven" + bytes(2)),  # not the last, and no multiple of 8
+    LINK / IP(src=DEVICE, dst=SERVER, frag=8191) / SEGMENT,  # behind what a packet can hold
+    bytes(LINK / V6 / IPv6ExtHdrFragment(offset=5) / SEGMENT)[:-1],
     LINK / Dot1Q() / Dot1Q() / Dot1Q() / Dot1Q() / V4 / SEGMENT,
     LINK / V4 / TCP(dataofs=2),
     b"",
@@ -80,4 +102,5 @@ def test_what_is_passed_over(frame):
 
 @given(st.binary(max_size=200), st.sampled_from([packets.ETHERNET, packets.RAW, packets.COOKED, packets.COOKED_2, 147]))
 def test_any_octets_are_a_packet_or_none(frame, link):
-    assert packets.read(frame, link) is None or packets.read(frame, link).port >= 0
+    found = packets.read(frame, link)
+    assert found is None or isinstance(found, packets.Packet | packets.Fragment)

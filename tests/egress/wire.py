@@ -32,10 +32,11 @@ class Connection:
     def syn(self, payload=b""):
         return bytes(self.head / TCP(**self.ports, flags="S", seq=self.start) / payload)
 
-    def data(self, payload, at=0):
-        """Return a segment whose first octet is number `at` of the stream."""
+    def data(self, payload, at=0, urgent=0):
+        """Return a segment whose first octet is number `at` of the stream, with `urgent` data up to there."""
         sequence = (self.start + 1 + at) % (1 << 32)
-        return bytes(self.head / TCP(**self.ports, flags="PA", seq=sequence, ack=1) / payload)
+        flags = "PAU" if urgent else "PA"
+        return bytes(self.head / TCP(**self.ports, flags=flags, seq=sequence, ack=1, urgptr=urgent) / payload)
 
 
 def datagram(payload, port=443, source=DEVICE, destination=SERVER, source_port=40000):

@@ -17,8 +17,8 @@ GET = (
 )
 
 
-def asked(method=b"GET", host=TIKTOK, path=b"/", accept="", language=""):
-    return Visit(Kind.HTTP, Request(method, path, host), accept, language)
+def asked(method=b"GET", host=TIKTOK, path=b"/", accept="", language="", more=()):
+    return Visit(Kind.HTTP, Request(method, path, host, more=more), accept, language)
 
 
 def got(**how):
@@ -33,7 +33,7 @@ def got(**how):
     (GET + GET, got()),  # pipelined: the first is answered
     (GET + b"Accept-Language: en\r\n\r\n", got()),  # a body is not a head
     (b"HEAD / HTTP/1.0\r\nHost: www.tiktok.com\r\n\r\n", asked(b"HEAD")),
-    (b"GET http://www.tiktok.com/ HTTP/1.1\r\nHost: a.example\r\n\r\n", asked()),
+    (b"GET http://www.tiktok.com/ HTTP/1.1\r\nHost: a.example\r\n\r\n", asked(more=(names.from_text("a.example"),))),
     (b"CONNECT www.tiktok.com:443 HTTP/1.1\r\n\r\n", asked(b"CONNECT", path=b"")),
     (b"GET / HTTP/1.1\r\n\r\n", asked(host=None)),
     (messages.client_hello(), Visit(Kind.TLS, Hello(TIKTOK, alpn=(b"h2", b"http/1.1")))),
@@ -42,7 +42,7 @@ def got(**how):
     (b"SSH-2.0-OpenSSH_9.2\r\n", Visit(Kind.OTHER)),
     (b"hello\r\n", Visit(Kind.OTHER)),
     (b"GET /\r\n", Visit(Kind.OTHER)),  # HTTP/0.9 has no host
-    (b"\x16\x03\x01\x00\x00", Visit(Kind.OTHER)),
+    (b"\x16\x02\x01\x00\x00", Visit(Kind.OTHER)),
     (bytes(200), Visit(Kind.OTHER)),
     (messages.MMTLS_CLIENT, Visit(Kind.OTHER, Record(0x16, 0xF104, from_server=False))),
 ])  # fmt: skip

@@ -16,7 +16,7 @@ def test_what_was_seen_adds_up_and_what_is_missing_does_not():
     region = Region()
     for missing in (2, 1):
         kinds = Counter({"tls": 3, "other": 1})
-        capture.count(region, kinds, packets=10, lost=1, early=2, missing=missing)
+        capture.count(region, kinds, packets=10, lost=1, early=2, pieces=3, missing=missing)
         assert kinds == {}
     other = Region()
     capture.uncut(region, 1)
@@ -27,6 +27,7 @@ def test_what_was_seen_adds_up_and_what_is_missing_does_not():
     assert found["blocker_egress_connections_total", "tls"] == 6
     assert found["blocker_egress_connections_total", "quic"] == 0
     assert found["blocker_egress_connections_forgotten_total",] == 4
+    assert found["blocker_egress_fragments_lost_total",] == 6
     assert found["blocker_egress_interfaces_missing",] == 1
     assert found["blocker_egress_uncut_total",] == 3
 

@@ -20,5 +20,10 @@ def read_stream(stream: bytes) -> Query | Unread:
     """Return the first query of a TCP stream: two octets of length come before it."""
     if len(stream) < 2:
         return MORE
-    end = 2 + (stream[0] << 8 | stream[1])
+    end = length(stream)
     return read(stream[2:end]) if len(stream) >= end else MORE
+
+
+def length(stream: bytes) -> int:
+    """Return how many octets of a TCP stream the first message takes."""
+    return 2 + int.from_bytes(stream[:2])

@@ -1,56 +1,83 @@
 """Reads the head of a plain HTTP/1 request: whom it is for (RFC 9112 §3).
 
-Pure. As lenient as servers are: bare line feeds and empty lines before the request are taken.
+Pure. As lenient as servers are: bare line feeds, empty lines before the request, fields that go on in the next line and
+spaces before a colon are taken.
 """
 
 import re
 from typing import Final
 
-from blocker.egress.hello.seen import MORE, OTHER, Request, Unread, host
+from blocker.egress.hello.seen import LIMIT, MORE, OTHER, Request, Unread, host
 
-_LIMIT: Final = 8192  # octets of a head that are looked at
-_LINE: Final = re.compile(rb"([A-Z]{3,16}) +([^ \r\n]{1,4096}) +HTTP/[12]\.[0-9]\r?\n")
-_METHOD: Final = re.compile(rb"[A-Z]{0,16}(?: |\Z)")
-_FIELD: Final = re.compile(rb"(host|upgrade):[ \t]*([^\r\n]*)\r?\n", re.IGNORECASE)
+_LINE: Final = re.compile(rb"([A-Z][A-Z_-]{2,15}) +([^ \r\n]{1,%d}) +HTTP/[12]\.[0-9]\r?\n" % LIMIT)
+_METHOD: Final = re.compile(rb"[A-Z][A-Z_-]{0,15}(?: |\Z)|\Z")
+_FIELD: Final = re.compile(rb"(host|upgrade)[ \t]*:[ \t]*([^\r\n]*)\r?\n", re.IGNORECASE)
+_FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 _END: Final = re.compile(rb"\r?\n\r?\n")
+_LENGTH: Final = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([0-9]{1,18})[ \t]*\r?\n", re.IGNORECASE)
+_CHUNKED: Final = re.compile(rb"\ntransfer-encoding[ \t]*:", re.IGNORECASE)
+_AUTHORITY: Final = re.compile(rb"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
+_MAX_HOSTS: Final = 8
 
 
 def read(stream: bytes) -> Request | Unread:
     """Return the head of the request that `stream` begins with."""
-    data = stream[:_LIMIT].lstrip(b"\r\n")
+    data = stream[:LIMIT].lstrip(b"\r\n")
     if not _METHOD.match(data):
         return OTHER
-    unfinished = MORE if len(stream) < _LIMIT else OTHER
+    unfinished = MORE if len(stream) < LIMIT else OTHER
     line = _LINE.match(data)
     if line is None:
         return OTHER if b"\n" in data else unfinished
     end = _END.search(data, line.end() - 2)
     if end is None and unfinished is MORE:
         return MORE
-    named: bytes | None = None
+    said: list[bytes] = []
     upgrade = b""
-    for field in data[line.end() : end.end() if end else len(data)].splitlines(keepends=True):
+    path = line[2]
+    if (proxied := _AUTHORITY.match(path)) is not None:  # a proxy's form: its authority is what counts
+        said.append(proxied[1])
+        path = path[proxied.end() :] or b"/"
+    elif line[1] == b"CONNECT":
+        said.append(path)
+        path = b""
+    for field in _FOLD.sub(b" ", data[line.end() : end.end() if end else len(data)]).splitlines(keepends=True):
         if (found := _FIELD.match(field)) is None:
             continue
         if found[1].lower() == b"upgrade":
-            upgrade = found[2].strip().lower()
-        elif named is None:
-            named = found[2]
-    path = line[2]
-    if path.lower().startswith((b"http://", b"https://")):  # a proxy's form: its authority is what counts
-        named, slash, rest = path.partition(b"//")[2].partition(b"/")
-        path = slash + rest or b"/"
-    elif line[1] == b"CONNECT":
-        named, path = path, b""
-    return Request(line[1], path, _authority(named) if named is not None else None, upgrade)
+            upgrade = upgrade or found[2].strip().lower()
+        elif len(said) < _MAX_HOSTS:
+            said.append(found[2])
+    name, *more = dict.fromkeys(map(_authority, said)) or (None,)
+    return Request(line[1], path, name, upgrade, tuple(each for each in more if each is not None))
+
+
+def is_request(octets: bytes) -> bool:
+    """Tell whether `octets` begin with the whole first line of a request."""
+    return _LINE.match(octets) is not None
+
+
+def behind(stream: bytes, request: Request) -> int | None:
+    """Return where in `stream` what comes after its first `request` begins, perhaps beyond its end; None: who knows."""
+    start = len(stream) - len(stream.lstrip(b"\r\n"))
+    end = _END.search(stream, start)
+    if end is None:
+        return None
+    if request.method == b"CONNECT" or request.upgrade:
+        return end.end()
+    head = stream[start : end.end()]
+    if _CHUNKED.search(head):
+        return None
+    length = _LENGTH.search(head)
+    return end.end() + (int(length[1]) if length else 0)
 
 
 def field(stream: bytes, name: bytes) -> str:
     """Return the first 1000 characters of the field `name` in the head that `stream` begins with; empty without one."""
-    data = stream[:_LIMIT].lstrip(b"\r\n")
+    data = stream[:LIMIT].lstrip(b"\r\n")
     end = _END.search(data)
     found = re.search(
-        rb"\n" + re.escape(name) + rb":[ \t]*([^\r\n]{0,1000})", data[: end.end() if end else _LIMIT], re.I
+        rb"\n" + re.escape(name) + rb":[ \t]*([^\r\n]{0,1000})", data[: end.end() if end else LIMIT], re.I
     )
     return found[1].decode("latin-1") if found else ""
 

@@ -11,6 +11,7 @@ from blocker.egress.hello.seen import MORE, OTHER, Record, Request, Unread
 KINDS: Final = frozenset((0x14, 0x15, 0x16, 0x17, 0x19))
 _HANDSHAKES: Final = (0x16, 0x19)
 _SERVER_HELLO: Final = b"\x02\x03\xf1"  # its kind and a constant; a ClientHello has 01 03 f1
+_RECORD_HEAD: Final = 5  # octets
 _HELLO_AT: Final = 9  # behind the record's head and the length of the section
 _PATHS: Final = (b"/mmtls/", b"/cgi-bin/micromsg-bin/")  # the short link; the name service and what preceded it
 
@@ -23,12 +24,18 @@ def read(stream: bytes) -> Record | Unread:
         return OTHER
     if len(stream) >= 3 and stream[2] not in (3, 4):
         return OTHER
-    if len(stream) < 5:
+    if len(stream) < _RECORD_HEAD:
         return MORE
     if not stream[3] and not stream[4]:
         return OTHER
     from_server = stream[0] in _HANDSHAKES and stream[_HELLO_AT : _HELLO_AT + 3] == _SERVER_HELLO
     return Record(stream[0], stream[1] << 8 | stream[2], from_server)
+
+
+def is_sure(record: Record, stream: bytes) -> bool:
+    """Tell whether `stream` cannot but be mmtls, wherever it was found: its `record` fills it, or is a handshake."""
+    whole = len(stream) == _RECORD_HEAD + (stream[3] << 8 | stream[4])
+    return whole or (record.kind in _HANDSHAKES and stream[_HELLO_AT + 1 : _HELLO_AT + 3] == _SERVER_HELLO[1:])
 
 
 def is_carried_by(request: Request) -> bool:

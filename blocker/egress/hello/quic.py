@@ -6,6 +6,7 @@ middleboxes from meddling, not from reading. Pure: datagrams in, a Hello out. Bo
 
 import hmac
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -13,16 +14,17 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from blocker.egress.hello import tls
-from blocker.egress.hello.seen import LIMIT, OTHER, Hello, Unread
+from blocker.egress.hello.seen import LIMIT, MORE, OTHER, Hello, Unread
+from blocker.egress.octets import Readings
 
 V1: Final = 0x00000001
 V2: Final = 0x6B3343CF
 _MAX_ID: Final = 20  # octets of a connection id
-_MAX_PACKETS: Final = 4  # coalesced in one datagram that are looked at
-_MAX_FRAMES: Final = 512  # of one packet; browsers cut their hello into a few dozen pieces
-_MAX_PIECES: Final = 256  # that wait for those before them
+_MAX_PACKETS: Final = 8  # coalesced in one datagram that are looked at
+_MAX_FRAMES: Final = 1500  # of one packet: more do not fit; browsers cut their hello into a few dozen pieces
+_MAX_HELLOS: Final = 4  # of one connection
 _SAMPLE: Final = 16  # octets
-_TAG: Final = 16  # octets
+_LONG: Final = 0x80  # a long header; the bit that is fixed may be greased (RFC 9287)
 
 _PADDING, _PING, _ACK, _ACK_ECN, _CRYPTO, _CLOSE = 0x00, 0x01, 0x02, 0x03, 0x06, 0x1C
 
@@ -48,59 +50,65 @@ class Keys(NamedTuple):
 
 
 class Initials:
-    """Puts the CRYPTO frames of one connection's client together, over packets and datagrams, in any order."""
+    """Puts the CRYPTO frames of one connection's client together, over packets and datagrams, in any order.
 
-    __slots__ = ("_have", "_keys", "_pieces", "_waiting")
+    What belongs to other keys is another hello: after a Retry, which begins anew, or of somebody who tries which one
+    is read.
+    """
+
+    __slots__ = ("_hellos",)
 
     def __init__(self) -> None:
-        self._keys: Keys | None = None  # of the first packet: they stay, though the server names another id
-        self._have = bytearray()
-        self._pieces: dict[int, bytes] = {}
-        self._waiting = 0  # octets in them
+        self._hellos: dict[
+            Keys, Readings | None
+        ] = {}  # the keys of the first packet stay, though the server names another id
 
     def feed(self, datagram: bytes) -> Hello | Unread:
         """Take the next datagram from the client; return the ClientHello once its server name has come.
 
         OTHER: this datagram brought nothing of one. Others may still.
         """
-        brought = False
+        brought: dict[Keys, Readings] = {}
         for version, head, dcid in _packets(datagram):
-            plain = self._open(datagram, version, head, dcid)
-            if plain is None:
+            opened = self._open(datagram, version, head, dcid)
+            if opened is None:
                 continue
+            keys, plain = opened
             for offset, data in _crypto_frames(plain):
-                brought = True
-                self._add(offset, data)
+                readings = brought[keys] = self._hellos[keys] = self._hellos[keys] or Readings(LIMIT)
+                readings.feed(offset, data)
         if not brought:
             return OTHER
-        self._join()
-        return tls.read_message(bytes(self._have), early=True)
+        octets = (each for readings in brought.values() for each in readings.beginnings())
+        read = [tls.read_message(each, early=True) for each in octets]
+        if len(read) == 1:
+            return read[0]
+        found = [each for each in read if isinstance(each, Hello)]
+        if not found:
+            return MORE if MORE in read else OTHER
+        name, *more = dict.fromkeys(name for each in found for name in (each.name, *each.more) if name) or (None,)
+        return replace(found[0], name=name, more=tuple(more))
 
-    def _open(self, datagram: bytes, version: int, head: "_Head", dcid: bytes) -> bytes | None:
-        if self._keys is not None and (plain := unprotect(datagram, head, self._keys)) is not None:
-            return plain
+    def forget(self) -> None:
+        """Forget what was said, and not the keys."""
+        self._hellos = dict.fromkeys(self._hellos)
+
+    @property
+    def size(self) -> int:
+        """How many octets are held."""
+        return sum(each.size for each in self._hellos.values() if each is not None)
+
+    def _open(self, datagram: bytes, version: int, head: "_Head", dcid: bytes) -> tuple[Keys, bytes] | None:
+        for keys in self._hellos:
+            if (plain := unprotect(datagram, head, keys)) is not None:
+                return keys, plain
         keys = derive(version, dcid)
-        if keys == self._keys or (plain := unprotect(datagram, head, keys)) is None:
+        if keys in self._hellos or (plain := unprotect(datagram, head, keys)) is None:
             return None
-        # Either the first packet, or one after a Retry, which begins anew (RFC 9001 §5.2).
-        self._keys = keys
-        return plain
-
-    def _add(self, offset: int, data: bytes) -> None:
-        if not data or offset + len(data) > LIMIT or self._waiting + len(data) > LIMIT:
-            return
-        former = self._pieces.get(offset, b"")
-        if len(former) < len(data) and (former or len(self._pieces) < _MAX_PIECES):
-            self._pieces[offset] = data
-            self._waiting += len(data) - len(former)
-
-    def _join(self) -> None:
-        for offset in sorted(self._pieces):
-            if offset > len(self._have):
-                break
-            data = self._pieces.pop(offset)
-            self._waiting -= len(data)
-            self._have += data[len(self._have) - offset :]
+        if len(self._hellos) >= _MAX_HELLOS:
+            del self._hellos[next(iter(self._hellos))]
+        self._hellos[keys] = None
+        return keys, plain
 
 
 class _Head(NamedTuple):
@@ -113,7 +121,7 @@ class _Head(NamedTuple):
 
 def is_initial(datagram: bytes) -> bool:
     """Tell whether `datagram` looks like a QUIC Initial of a version we read."""
-    if len(datagram) < 7 or datagram[0] & 0xC0 != 0xC0:
+    if len(datagram) < 7 or datagram[0] & _LONG != _LONG:
         return False
     version = _VERSIONS.get(int.from_bytes(datagram[1:5]))
     return version is not None and datagram[0] & 0x30 == version.initial
@@ -150,7 +158,7 @@ def _packets(datagram: bytes) -> Iterator[tuple[int, _Head, bytes]]:
     at = 0
     for _ in range(_MAX_PACKETS):
         start = at
-        if len(datagram) < at + 7 or datagram[at] & 0xC0 != 0xC0:  # a short header ends the datagram
+        if len(datagram) < at + 7 or datagram[at] & _LONG != _LONG:  # a short header ends the datagram
             return
         number = int.from_bytes(datagram[at + 1 : at + 5])
         version = _VERSIONS.get(number)

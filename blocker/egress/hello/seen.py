@@ -30,6 +30,7 @@ class Hello:
     name: Name | None  # the server name (RFC 6066 §3); None without one, or if it is no name
     ech: bool = False  # carries encrypted_client_hello (RFC 9849); browsers send an empty one as a disguise too
     alpn: tuple[bytes, ...] = ()  # protocols offered (RFC 7301)
+    more: tuple[Name, ...] = ()  # further names: of somebody who tries which one is read; a sound client says one
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Request:
     path: bytes  # of the target, without its authority
     host: Name | None  # the target's authority, else the Host field (RFC 9112 §3.2.2); None if it is no name
     upgrade: bytes = b""  # lower case
+    more: tuple[Name, ...] = ()  # what else it is said to be for, by an authority and a Host, or by two of these
 
 
 @dataclass(frozen=True, slots=True)

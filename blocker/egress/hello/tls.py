@@ -5,6 +5,7 @@ Pure. Takes the octets of a stream in order, from the first on; whoever calls pu
 """
 
 import struct
+from collections.abc import Iterator
 from struct import Struct
 from typing import Final
 
@@ -20,6 +21,7 @@ _SERVER_NAME: Final = 0
 _ALPN: Final = 16
 _ECH: Final = 0xFE0D  # RFC 9849
 _MAX_EXTENSIONS: Final = 256  # looked at; browsers send about 20
+_MAX_NAMES: Final = 8
 _PAIR: Final = Struct("!HH")
 
 
@@ -31,20 +33,19 @@ def read(stream: bytes, *, early: bool = False) -> Hello | Unread:
     """
     if len(stream) >= 2 and stream[:2] != b"\x16\x03":
         return OTHER
-    message = b""
+    message = bytearray()
     at = 0
-    while len(stream) >= at + _RECORD_HEAD:
+    sound = True
+    while sound and len(stream) >= at + _RECORD_HEAD:
         size = stream[at + 3] << 8 | stream[at + 4]
-        if stream[at] != HANDSHAKE or stream[at + 1] != 3 or not 0 < size <= _MAX_RECORD:
-            return OTHER
-        at += _RECORD_HEAD
-        message = message + stream[at : at + size] if message else stream[at : at + size]
-        at += size
-        if (found := read_message(message, early=early)) is not MORE:
-            return found
-    if stream[at : at + 1] not in (b"", b"\x16"):
-        return OTHER
-    return MORE if len(stream) < LIMIT else OTHER
+        sound = stream[at] == HANDSHAKE and stream[at + 1] == 3 and size <= _MAX_RECORD  # servers pass over empty ones
+        if sound:
+            at += _RECORD_HEAD
+            message += stream[at : at + size]
+            at += size
+    found = read_message(bytes(message), early=early)
+    over = not sound or stream[at : at + 1] not in (b"", b"\x16") or len(stream) >= LIMIT
+    return OTHER if found is MORE and over else found
 
 
 def read_message(message: bytes, *, early: bool = False) -> Hello | Unread:
@@ -81,8 +82,8 @@ def _hello(message: bytes, end: int) -> Hello | None:
         return None
     at += 2
     there = min(behind, len(message))
-    name: Name | None = None
-    ech = named = False
+    found: list[Name] = []
+    ech = False
     alpn: tuple[bytes, ...] = ()
     for _ in range(_MAX_EXTENSIONS):
         if at + 4 > there:
@@ -91,9 +92,8 @@ def _hello(message: bytes, end: int) -> Hello | None:
         at += 4
         if at + size > behind:
             return None
-        if kind == _SERVER_NAME and not named:
-            name = _server_name(message[at : at + size])
-            named = True
+        if kind == _SERVER_NAME:
+            found += _server_names(message[at : at + size])
         elif kind == _ECH:
             ech = True
         elif kind == _ALPN:
@@ -101,19 +101,21 @@ def _hello(message: bytes, end: int) -> Hello | None:
         at += size
     if len(message) >= end and at != behind:
         return None
-    return Hello(name, ech, alpn)
+    name, *more = dict.fromkeys(found) or (None,)
+    return Hello(name, ech, alpn, tuple(more))
 
 
-def _server_name(data: bytes) -> Name | None:
-    """Return the first host name of a server name list (RFC 6066 §3), if there is a sound one."""
+def _server_names(data: bytes) -> Iterator[Name]:
+    """Yield the sound host names of a server name list (RFC 6066 §3), which should be one."""
     at = 2
-    while at + 3 <= len(data):
+    for _ in range(_MAX_NAMES):
+        if at + 3 > len(data):
+            return
         kind, size = data[at], data[at + 1] << 8 | data[at + 2]
         at += 3
-        if kind == 0 and at + size <= len(data):
-            return host(data[at : at + size])
+        if kind == 0 and at + size <= len(data) and (name := host(data[at : at + size])) is not None:
+            yield name
         at += size
-    return None
 
 
 def _protocols(data: bytes) -> tuple[bytes, ...]:

@@ -88,11 +88,11 @@ def varint(number):
     return (0x4000 | number).to_bytes(2)
 
 
-def initial(payload, number=0, dcid=bytes(8), version=quic.V1, keys=None, token=b"", size=1162):
+def initial(payload, number=0, dcid=bytes(8), version=quic.V1, keys=None, token=b"", size=1162, greased=False):
     """Return an Initial packet that carries the frames `payload`, padded to `size`."""
     payload = payload + bytes(max(0, size - len(payload)))
     keys = keys or quic.derive(version, dcid)
-    first = 0xC3 | (0x10 if version == quic.V2 else 0)
+    first = (0x83 if greased else 0xC3) | (0x10 if version == quic.V2 else 0)
     head = bytes((first,)) + version.to_bytes(4) + bytes((len(dcid),)) + dcid + b"\0" + bytes((len(token),)) + token
     head += varint(4 + len(payload) + 16)
     associated = head + number.to_bytes(4)

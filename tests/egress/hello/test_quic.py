@@ -128,4 +128,35 @@ def test_memory_is_bounded():
     far = [messages.initial(messages.frame(1000 + 7 * n, bytes(6)) * 2, n, size=24) for n in range(400)]
     far.append(messages.initial(b"\6\x80\0\x50\0" + messages.varint(9) + bytes(9), 400))  # beyond what is kept
     assert {initials.feed(each) for each in far} == {MORE}
-    assert len(initials._pieces) <= 256
+    assert initials.size <= 16_384
+
+
+def test_of_two_hellos_both_names_are_read():
+    """One for the observer, which never arrives, and one for the server: in the same frames, or to another id."""
+    decoy, real = messages.handshake(name=b"innocent.test"), messages.handshake(name=b"www.tiktok.com")
+    both = Hello(names.from_text("innocent.test"), more=(names.from_text("www.tiktok.com"),))
+    first, again = (messages.initial(messages.frame(0, each), number) for number, each in enumerate((decoy, real)))
+    assert fed(first, again)[1] == both
+    other = [messages.initial(messages.frame(at, real[at : at + 60]), at, dcid=b"otherone") for at in (60, 0)]
+    assert fed(first, *other)[-1].name == names.from_text("www.tiktok.com")
+    between = [messages.initial(messages.crypto(decoy), 9, dcid=bytes((number,)) * 8) for number in range(2)]
+    assert fed(other[0], between[0], other[1], between[1])[2].name == names.from_text("www.tiktok.com")
+
+
+def test_many_pings_before_the_hello():
+    assert fed(messages.initial(b"\1" * 900 + messages.crypto(messages.handshake()))) == [Hello(EXAMPLE)]
+
+
+def test_who_forgets_what_was_said_still_has_the_keys():
+    initials = quic.Initials()
+    keys = quic.derive(quic.V1, bytes(8))
+    assert initials.feed(SOUND) == Hello(EXAMPLE)
+    initials.forget()
+    later = messages.initial(messages.crypto(messages.handshake(name=b"b.test")), 3, dcid=b"otherone", keys=keys)
+    assert initials.feed(later) == Hello(names.from_text("b.test"))
+
+
+def test_the_bit_that_is_fixed_may_be_greased():
+    greased = messages.initial(messages.crypto(messages.handshake()), greased=True)
+    assert quic.is_initial(greased)
+    assert fed(greased) == [Hello(EXAMPLE)]

@@ -48,6 +48,14 @@ def test_records_that_cut_the_message_are_put_together(size):
     assert tls.read(messages.records(message, size)) == Hello(EXAMPLE)
 
 
+def test_records_without_content_are_passed_over_as_servers_do():
+    message = messages.handshake(PADDING)
+    empty = b"\x16\3\1\0\0"
+    cut = messages.records(message[:50], 50) + empty + messages.records(message[50:], 4096)
+    assert tls.read(empty * 31 + cut) == Hello(EXAMPLE)
+    assert tls.read(empty) is MORE
+
+
 def test_what_follows_the_hello_does_not_matter():
     data = messages.client_hello()
     assert tls.read(data + b"\x14\3\3\0\1\1" + bytes(50)) == tls.read(data)
@@ -60,9 +68,20 @@ def test_what_follows_the_hello_does_not_matter():
         (messages.handshake((0xFE0D, b"\0" + bytes(60))), Hello(EXAMPLE, ech=True)),
         (messages.handshake((0x0A0A, b"")), Hello(EXAMPLE)),  # GREASE (RFC 8701)
         (messages.handshake((16, b"\0\3\2h2")), Hello(EXAMPLE, alpn=(b"h2",))),
-        (messages.handshake((0, messages.listed(b"first.example"))), Hello(names.from_text("first.example"))),
-        (messages.handshake((0, b"")), Hello(None)),  # an empty list is one without a name
-        (messages.handshake((0, messages.listed(b"x", kind=1))), Hello(None)),
+        # Two names, in two extensions or in one: nobody knows which one a server takes.
+        (
+            messages.handshake((0, messages.listed(b"first.example"))),
+            Hello(names.from_text("first.example"), more=(EXAMPLE,)),
+        ),
+        (
+            messages.handshake((0, b"\0\x14" + messages.listed(b"a.test")[2:] + messages.listed(b"b.test")[2:])),
+            Hello(names.from_text("a.test"), more=(names.from_text("b.test"), EXAMPLE)),
+        ),
+        (messages.handshake((0, messages.listed(b"example.com"))), Hello(EXAMPLE)),
+        (messages.handshake((0, b""), name=b""), Hello(None)),  # an empty list is one without a name
+        (messages.handshake((0, messages.listed(b"x", kind=1)), name=b""), Hello(None)),
+        (messages.handshake(name=b"www.TikTok.com."), Hello(names.from_text("www.tiktok.com"))),
+        (messages.handshake(name=b"www.tiktok.com\0"), Hello(b"\3www\6tiktok\4com\0\0")),  # no server's name
         (messages.handshake(name=b"a..b"), Hello(None)),
         (b"\1\0\0\x29\3\3" + bytes(32) + b"\0\0\2\x13\1\1\0", Hello(None)),  # no extensions at all
     ],
@@ -76,7 +95,6 @@ def test_messages(message, hello):
     [
         b"\x17\3\3\0\5hello",  # application data: the handshake is over
         b"\x16\2\0\0\5hello",  # no version of TLS
-        b"\x16\3\1\0\0",  # an empty record is not allowed here
         b"\x16\3\1\x50\0",  # longer than records may be
         b"\x16\3\1\0\4\2\0\0\0",  # a ServerHello
         b"\x16\3\1\0\x06\1\0\0\2\3\3",  # too short for what must be in it

@@ -1,0 +1,122 @@
+"""Puts octets together that come in pieces: in any order, twice, overlapping. Pure, and bounded.
+
+Whoever wants to hide what it says lets pieces contradict each other: one that its server never hears, and one that it
+does. Nobody here can know which, so each reading is kept, and what any of them says counts.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Final, Self
+
+MOST: Final = 8  # readings; who makes more has the first word count on what is left
+_MAX_RUNS: Final = 1024  # with gaps between them; what would begin another one is passed over
+
+
+class Readings:
+    """The first octets of something, as every reading has them."""
+
+    __slots__ = ("_limit", "_readings")
+
+    def __init__(self, limit: int) -> None:
+        """Keep the first `limit` octets."""
+        self._limit = limit
+        self._readings = [_Reading()]
+
+    def feed(self, at: int, piece: bytes) -> bool:
+        """Take the octets from number `at` on; return whether any reading has more, or others, at its beginning."""
+        if at + len(piece) > self._limit:
+            piece = piece[: max(0, self._limit - at)]
+        if not piece:
+            return False
+        if len(self._readings) == 1 and self._readings[0].append(at, piece):
+            return True
+        grown = False
+        for reading in tuple(self._readings):
+            if len(self._readings) < MOST and reading.contradicts(at, piece):
+                rival = reading.with_instead(at, piece)
+                if all(rival.octets != each.octets or rival.edges != each.edges for each in self._readings):
+                    self._readings.append(rival)
+                    grown = True
+            grown |= reading.fill(at, piece)
+        return grown
+
+    def beginnings(self) -> Iterator[bytes]:
+        """Yield what each reading has without a gap."""
+        for reading in self._readings:
+            yield bytes(reading.octets[: reading.end])
+
+    @property
+    def agree(self) -> bool:
+        """Whether nothing was contradicted so far."""
+        return len(self._readings) == 1
+
+    @property
+    def size(self) -> int:
+        """How many octets are held, gaps among them."""
+        return sum(len(reading.octets) for reading in self._readings)
+
+    @property
+    def end(self) -> int:
+        """How far the reading that has most goes without a gap."""
+        return max(reading.end for reading in self._readings)
+
+
+class _Reading:
+    """One way to put the pieces together."""
+
+    __slots__ = ("edges", "octets")
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+        self.edges: list[int] = []  # where what we have begins, ends, begins again, ends again
+
+    @property
+    def end(self) -> int:
+        return self.edges[1] if self.edges and not self.edges[0] else 0
+
+    def append(self, at: int, piece: bytes) -> bool:
+        """Put `piece` behind all there is, if it belongs there: by far the most do."""
+        if at != len(self.octets) or len(self.edges) > 2 or self.end != at:
+            return False
+        self.octets += piece
+        self.edges = [0, len(self.octets)]
+        return True
+
+    def contradicts(self, at: int, piece: bytes) -> bool:
+        """Tell whether `piece` says something else than we have."""
+        return any(
+            had and self.octets[start:end] != piece[start - at : end - at]
+            for start, end, had in self._parts(at, at + len(piece))
+        )
+
+    def with_instead(self, at: int, piece: bytes) -> Self:
+        """Return another reading, where `piece` is right."""
+        other = type(self)()
+        other.octets, other.edges = self.octets.copy(), self.edges.copy()
+        other.fill(at, piece)
+        other.octets[at : at + len(piece)] = piece
+        return other
+
+    def fill(self, at: int, piece: bytes) -> bool:
+        """Put `piece` where nothing is; return whether more is there without a gap."""
+        behind, former = at + len(piece), self.end
+        first, last = bisect_left(self.edges, at), bisect_right(self.edges, behind)
+        if first == last and not first % 2 and len(self.edges) >= 2 * _MAX_RUNS:
+            return False
+        if (missing := behind - len(self.octets)) > 0:
+            self.octets += bytes(missing)
+        for start, end, had in self._parts(at, behind):
+            if not had:
+                self.octets[start:end] = piece[start - at : end - at]
+        # A border that lies inside of what we have is none any more.
+        self.edges[first:last] = [at] * (not first % 2) + [behind] * (not last % 2)
+        return self.end > former
+
+    def _parts(self, at: int, behind: int) -> Iterator[tuple[int, int, bool]]:
+        """Yield the parts of a range that we have, and those that we do not."""
+        number = bisect_right(self.edges, at)
+        while at < behind:
+            end = min(self.edges[number], behind) if number < len(self.edges) else behind
+            yield at, end, bool(number % 2)
+            at = end
+            number += 1
