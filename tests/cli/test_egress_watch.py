@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from scapy.utils import PcapNgWriter, PcapWriter
 
+from blocker.egress import sets
 from tests.egress.hello import messages
 from tests.egress.namespace import Namespace
 from tests.egress.wire import DEVICE, DEVICE_6, SERVER, SERVER_6, Connection, datagram
@@ -145,11 +146,11 @@ def test_what_is_wrong_is_said_with_its_cure(config, arguments, message):
     assert message in done.stderr
 
 
-TABLE = """table inet blocker {
-    set cut_4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags timeout; size 64; }
-    set cut_6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags timeout; size 64; }
-}
-"""
+TABLE = "\n".join((
+    "add table inet blocker",
+    *(f"add set inet blocker {name}_{version} {{ type {kind[version]}; flags timeout; size 64; }}"
+      for name, kind in ((sets.CUT, sets.CONNECTION), (sets.MOVED, sets.PLACE)) for version in sets.VERSIONS),
+))  # fmt: skip
 
 
 @pytest.mark.parametrize("enforce", [False, True])
@@ -182,7 +183,7 @@ def test_live_packets_are_judged_and_with_enforce_their_connections_cut(config, 
             while enforce and "elements" not in space.listed("set inet blocker cut_4") and time.monotonic() < until:
                 time.sleep(0.02)
             listed = " ".join(space.listed("set inet blocker cut_4").split())
-            assert (f"{DEVICE} . {SERVER} . tcp . 443" in listed.replace(" . 6 . ", " . tcp . ")) is enforce
+            assert (f"{DEVICE} . {SERVER} . tcp . 40000 . 443" in listed.replace(" . 6 . ", " . tcp . ")) is enforce
         finally:
             process.send_signal(signal.SIGINT)
             _, ended = process.communicate(timeout=10)
