@@ -117,11 +117,12 @@ class Fetcher:
 
     def _fetch(self, feed: Feed, config: Config) -> str:
         """Bring one feed up to date, and return its name if something new was published."""
+        from blocker.feeds.facts import Facts
         from blocker.feeds.store import Store
         from blocker.feeds.update import State, update
 
+        now = time.time()
         try:
-            now = time.time()
             state = configuration.state_dir(config)
             result = update(feed, config, state, now)
             self._say(result)
@@ -134,6 +135,8 @@ class Fetcher:
             pass  # facts that cannot be read: said by _heal
         except Exception as error:  # noqa: BLE001 the others must not wait for the mending of a bug
             self._log.error("a bug of ours while fetching", feed=feed.name, exc_info=error)
+            failed = self._unwritten.get(feed.name, Facts())
+            self._unwritten[feed.name] = failed.after_failure("a bug of ours", now)
         return ""
 
     def _put_in_force(self, published: Sequence[str]) -> None:

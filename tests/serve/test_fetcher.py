@@ -5,11 +5,13 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from blocker.config import Config
 from blocker.errors import ArtifactError
+from blocker.feeds import update as updating
 from blocker.feeds.store import Store
 from blocker.feeds.update import Result, State
 from blocker.serve import fetcher
@@ -213,6 +215,20 @@ def test_what_is_published_waits_only_so_long_for_a_slow_source(alone, monkeypat
     monkeypatch.setattr("blocker.feeds.update.update", update)
     alone._round()
     assert in_force.is_set()
+
+
+def test_a_bug_with_one_feed_delays_no_other_and_is_not_run_into_again_at_once(alone, monkeypatch):
+    def update(feed, _config, _state, now):
+        if feed.name == "slow":
+            raise RuntimeError
+        return real(feed, _config, _state, now)
+
+    real = updating.update
+    (Path(alone._config.process.state_dir).parent / "quick.txt").write_text("one.example\n")
+    monkeypatch.setattr("blocker.feeds.update.update", update)
+    alone._round()
+    assert alone._link.reloads == 1
+    assert alone._nap() > 20
 
 
 def test_a_source_is_not_asked_again_at_once_because_the_disk_takes_no_note_of_it(alone, tmp_path):
