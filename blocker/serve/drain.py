@@ -65,6 +65,7 @@ class Drainer:
         pause = 0.0
         while not self._ending.wait(pause):
             pause = 0.0 if self.drain() >= _BATCH else _PAUSE
+        self._log.hurry()  # a disk that was full may have room since
         while self.drain():
             pass
         if waiting := sum(region.words[Word.HEAD] - region.words[Word.TAIL] for region in self._regions):

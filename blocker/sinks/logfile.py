@@ -69,6 +69,10 @@ class Destination(ABC):
         """Tell whether it is worth trying: it took the last lines, or has had its pause since."""
         return not 0 < self._retry_at - now <= _LAST_DELAY  # more than that: the clock was set back
 
+    def hurry(self) -> None:
+        """Let the pause after a failure be over: there may be no later."""
+        self._retry_at = 0.0
+
     def begins(self, now: float) -> bool:  # noqa: ARG002 files need the time
         """Tell whether the next line is the first of a file; one that is due is rotated now."""
         return False

@@ -94,6 +94,11 @@ class QueryLog:
         for destination in self._all():
             destination.reopen()
 
+    def hurry(self) -> None:
+        """Try what failed once more, whatever its pause: the end is near."""
+        for destination in self._all():
+            destination.hurry()
+
     def close(self, now: float) -> None:
         """Close the files at unix time `now`, the chain of evidence with a last checkpoint."""
         if self.chained is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blocker.config import Log
+from blocker.config import Evidence, Log
 from blocker.events import ATTEMPT
 from blocker.serve import drain
 from blocker.serve.drain import Drainer
@@ -98,3 +98,14 @@ def test_in_the_end_everything_is_written(tmp_path: Path, monkeypatch: pytest.Mo
         region.journal(ATTEMPT, 1.7e9, V4, b'"n":%d' % number)
     assert drainer.end(10)
     assert sum(len(each.read_bytes().splitlines()) for each in tmp_path.iterdir()) == 10_000
+
+
+def test_what_waited_for_a_disk_is_written_in_the_end_if_it_can_be(tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    log = QueryLog(Log(attempts=folder / "a"), Evidence(chain=True), "dns1", tmp_path / "checkpoints")
+    drainer = Drainer([filled(10)], log)
+    assert drainer.drain() == 0
+    folder.mkdir()  # within the pause after the failure
+    drainer.start()
+    assert drainer.end(10)
+    assert (folder / "a").read_bytes().count(b'"n":') == 10
