@@ -1,6 +1,8 @@
-"""dnsmasq's `log-queries` (and `=extra`), as dnsmasq and Pi-hole's FTL write it to a file or to syslog. Pure.
+"""dnsmasq's `log-queries` (and `=extra`), as dnsmasq and Pi-hole's FTL write it to a file or to syslog,
+OpenWrt's too. Pure.
 
 Nov 23 21:37:51 dnsmasq[812]: query[A] www.example.com from 192.0.2.5
+Mon Nov 23 21:37:51 2026 daemon.info dnsmasq[812]: query[A] www.example.com from 192.0.2.5
 Nov 23 21:37:51 dnsmasq[812]: 57 192.0.2.5/53124 query[HTTPS] www.example.com from 192.0.2.5
 """
 
@@ -12,7 +14,10 @@ from blocker.simulate.logs.lines import CLIENT, NAME, Parse, name, unread
 from blocker.simulate.logs.record import Query
 from blocker.simulate.logs.times import Clock
 
-_START: Final = rf"(?P<time>{times.SYSLOG}|{times.ISO}) (?:[\w.-]{{1,255}} )?(?:dnsmasq|pihole-FTL)\[\d{{1,10}}\]: "
+_START: Final = (
+    rf"(?P<time>{times.LOGREAD}|{times.SYSLOG}|{times.ISO}) (?:[\w.-]{{1,255}} )?"
+    r"(?:dnsmasq(?:-\w{1,16})?|pihole-FTL)\[\d{1,10}\]: "
+)
 _LINE: Final = re.compile(_START + r"(?P<said>.*)", re.DOTALL)
 _QUERY: Final = re.compile(
     _START + rf"(?:\d{{1,10}} [0-9a-fA-F.:]{{2,45}}/\d{{1,5}} )?query\[(?P<qtype>[\w=-]{{1,16}})\] {NAME} from {CLIENT}"
@@ -26,7 +31,7 @@ def looks(line: str) -> bool:
 
 
 def parser(clock: Clock) -> Parse:
-    """Return what reads a line; replies, cache hits and the rest of dnsmasq's words are no queries."""
+    """Return what reads a line; replies, cache hits, DHCP and the rest of dnsmasq's words are no queries."""
 
     def parse(line: str) -> Query | None:
         if found := _QUERY.fullmatch(line):

@@ -20,9 +20,11 @@ _MONTHS: Final = {
 }
 _CLOCK: Final = r"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?"
 SYSLOG: Final = r"[A-Za-z]{3} [ \d]\d \d\d:\d\d:\d\d"
+LOGREAD: Final = r"[A-Za-z]{3} [A-Za-z]{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"  # OpenWrt's, with the year
 ISO: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 BIND: Final = r"\d\d-[A-Za-z]{3}-\d{4} \d\d:\d\d:\d\d(?:\.\d{1,9})?"
 _SYSLOG: Final = re.compile(r"([A-Za-z]{3}) ([ \d]\d) " + _CLOCK)
+_LOGREAD: Final = re.compile(r"[A-Za-z]{3} ([A-Za-z]{3}) ([ \d]\d) " + _CLOCK + r" (\d{4})")
 _BIND: Final = re.compile(r"(\d\d)-([A-Za-z]{3})-(\d{4}) " + _CLOCK)
 _SLACK: Final = timedelta(days=1)  # clocks and zones differ
 _LAST: Final = 253402300799  # unix time of the year 9999's end
@@ -64,6 +66,9 @@ def _read(text: str, end: datetime) -> datetime:
             if when is not None and when <= end + _SLACK:
                 return when.replace(hour=hour, minute=minute, second=second)
         raise ValueError("no such day")
+    if match := _LOGREAD.fullmatch(text):
+        date = int(match[7]), _MONTHS[match[1].lower()], int(match[2])
+        return datetime(*date, int(match[3]), int(match[4]), int(match[5]), tzinfo=UTC)
     if match := _BIND.fullmatch(text):
         micro = int((match[7] or "0").ljust(6, "0")[:6])
         date = int(match[3]), _MONTHS[match[2].lower()], int(match[1])

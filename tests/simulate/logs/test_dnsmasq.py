@@ -21,7 +21,10 @@ LINE = "Nov 23 21:37:51 dnsmasq[812]: query[A] www.tiktok.com from 192.0.2.5"
     ("Nov 23 21:37:51 dnsmasq[812]: forwarded www.example.com to 198.51.100.1", None),
     ("Nov 23 21:37:51 dnsmasq[812]: reply www.example.com is 203.0.113.9", None),
     ("Nov 23 21:37:51 dnsmasq[812]: gravity blocked www.tiktok.com is 0.0.0.0", None),
-    ("Nov 23 21:37:51 dnsmasq-dhcp[812]: DHCPREQUEST(eth0) 192.0.2.5", BadLineError),  # another log
+    ("Mon Nov 23 21:37:51 2026 daemon.info dnsmasq[1]: query[A] a.example from 192.0.2.5",  # OpenWrt's logread
+     Query(AT, "192.0.2.5", "a.example", "A")),
+    ("Nov 23 21:37:51 dnsmasq-dhcp[812]: DHCPREQUEST(eth0) 192.0.2.5", None),  # in the same log
+    ("Nov 23 21:37:51 sshd[812]: Accepted publickey for root", BadLineError),  # another log
     ("Nov 23 21:37:51 dnsmasq[812]: query[A] a name with spaces from 192.0.2.5", BadLineError),
     ("Nov 23 21:37:51 dnsmasq[812]: query[A] www.example.com from", BadLineError),  # torn
     ("Foo 23 21:37:51 dnsmasq[812]: query[A] www.example.com from 192.0.2.5", BadLineError),
