@@ -3,6 +3,7 @@
 from typing import Any, Final, Literal
 
 from blocker.cache import Entry
+from blocker.events import Ending
 from blocker.fast import Given
 from blocker.policy import PASSTHRU, Policy, Verdict
 from blocker.wire.constants import MAX_TCP, OUR_UDP_SIZE
@@ -15,12 +16,25 @@ UDP: Final = "udp"
 TCP: Final = "tcp"
 
 
+class Waiting:  # written out: the generated __init__ would stay uncompiled
+    """An answer that may not be told before the name servers are known that it came from."""
+
+    __slots__ = ("asks", "ending", "entry", "heard", "response")
+
+    def __init__(self, response: Response, ending: Ending, entry: Entry | None) -> None:
+        self.response = response
+        self.ending: Ending = ending
+        self.entry: Entry | None = entry  # of the cache, if it is from there
+        self.asks: list[Query] = []  # what upstream must be asked; `finish` wants to hear of the first
+        self.heard: dict[bytes, Response] = {}  # what it has said, by Query.key: not everything can be kept
+
+
 class Exchange:  # written out: the generated __init__ would stay uncompiled
     """One query and its answer. `answer` None and not `wanted`: silence is the answer."""
 
     __slots__ = (
         "answer", "client", "decided_by", "fresh", "given", "noted", "peer", "policy", "query", "refresh", "stale",
-        "started", "told", "transport", "ttl", "wanted",
+        "started", "told", "transport", "ttl", "waiting", "wanted",
     )  # fmt: skip
 
     def __init__(self, policy: Policy, client: bytes, transport: Transport, started: float, peer: Any = None) -> None:  # noqa: ANN401 (not ours to look at)
@@ -31,7 +45,8 @@ class Exchange:  # written out: the generated __init__ would stay uncompiled
         self.peer: Any = peer  # where the answer goes; the line does not look
         self.query: Query | None = None
         self.answer: bytes | None = None
-        self.wanted: bool = False  # upstream must be asked
+        self.wanted: bool = False  # upstream must be asked, for `query` unless something is `waiting`
+        self.waiting: Waiting | None = None
         self.refresh: bool = False  # answered, but upstream should be asked anew in the background
         self.noted: Verdict = PASSTHRU  # what decide() found worth noting about an allowed name, or why it is blocked
         self.decided_by: int = 0  # how often lists and policies had been replaced when decide() was asked

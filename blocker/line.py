@@ -18,14 +18,29 @@ Knows no sockets, clocks or logs: time is an argument, outcomes go to a Recorder
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from blocker import answer, events
+from blocker import answer, events, servers
 from blocker.answer import Wording
 from blocker.cache import NOTHING_SAID, Cache, Entry, lifetime
 from blocker.errors import WireError
 from blocker.events import Basis, Ending, Recorder
-from blocker.exchange import UDP, Exchange, Transport
+from blocker.exchange import UDP, Exchange, Transport, Waiting
 from blocker.fast import FOREVER, MAX_EXTRA, Fast, Given
-from blocker.policy import PASSTHRU, UNGATED, Action, Index, Policy, Verdict, decide, inspect, weightier
+from blocker.policy import (
+    PASSTHRU,
+    UNGATED,
+    Action,
+    Index,
+    Policy,
+    Verdict,
+    decide,
+    ends,
+    inspect,
+    inspect_servers,
+    is_judged_by_servers,
+    weightier,
+)
+from blocker.recording import Ended, Recording
+from blocker.servers import Servers
 from blocker.wire.constants import (
     ANY,
     AXFR,
@@ -39,15 +54,12 @@ from blocker.wire.constants import (
     RD,
     SERVFAIL,
     TC,
-    TYPE_NAMES,
     Ede,
     Rcode,
 )
 from blocker.wire.ech import without_ech
 from blocker.wire.query import Query, parse_query
 from blocker.wire.response import Response
-
-Ended = tuple[events.Outcome, int, bytes]  # the outcome, its journal flags, the tail of its journal record
 
 
 class Line:
@@ -65,15 +77,14 @@ class Line:
     ) -> None:
         """`journaled` is the sum of the event flags somebody wants to read: events.ATTEMPT, QUERY, SEARCH."""
         self.index = index
+        self._judges_servers = index.judges_servers
         self.wording = wording
-        self._basis = basis
         self._cache = cache
         self._fast = fast
         self._recorder = recorder
-        self._journaled = journaled
+        self._recording = Recording(recorder, journaled, basis)
         self._policy_for: Callable[[bytes], Policy] | None = None  # of the last adopt()
         self._adopted = 0  # times that lists or policies were replaced
-        self._plain_outcomes: dict[tuple[str, int, int | None, Ending], Ended] = {}
         self.prefetches = 0
         self.hits = 0
         self.misses = 0
@@ -88,12 +99,11 @@ class Line:
     ) -> None:
         """Go on with other lists and policies. What upstreams said stays; what we said to clients goes."""
         self.index = index
+        self._judges_servers = index.judges_servers
         self.wording = wording
-        self._basis = basis
         self._policy_for = policy_for
         self._adopted += 1
-        if journaled is not None:
-            self._journaled = journaled
+        self._recording.adopt(basis, journaled)
         self._fast.clear()
 
     def open(
@@ -111,13 +121,17 @@ class Line:
     def finish(self, exchange: Exchange, response: Response | None, now: float) -> None:
         """Settle an exchange that was `wanted` with what upstream said; None: nothing usable in time.
 
-        The response is already kept (`keep`). A failure makes way for a stale answer where there is one.
+        The response is already kept (`keep`). A failure makes way for a stale answer where there is one. The exchange
+        may be `wanted` once more, if the name servers matter that an answer came from.
         """
         exchange.wanted = False
         try:
             if exchange.decided_by != self._adopted and self._is_blocked_now(exchange, now):
                 return
-            if response is not None and response.rcode != SERVFAIL:
+            if (waiting := exchange.waiting) is not None:
+                self._hear(waiting, response, now)
+                self._tell(exchange, waiting.response, waiting.ending, now, waiting.entry)
+            elif response is not None and response.rcode != SERVFAIL:
                 self._tell(exchange, response, events.UPSTREAM, now)
             elif exchange.stale is not None:
                 self._tell(exchange, exchange.stale.response, events.STALE, now, exchange.stale)
@@ -173,7 +187,7 @@ class Line:
         with suppress(Exception):
             if (query := exchange.query) is not None:
                 exchange.answer = answer.failed(query, SERVFAIL, exchange.limit(query), self.wording)
-                self._record(exchange, query, SERVFAIL, events.FAILURE, PASSTHRU, now)
+                self._recording.record(exchange, query, SERVFAIL, events.FAILURE, PASSTHRU, now)
 
     def _answer_from_memory(self, exchange: Exchange, query: Query, now: float) -> None:
         unusual = query.qclass != CLASS_IN or query.qtype in META_TYPES or query.qtype == OPT
@@ -194,7 +208,7 @@ class Line:
             if now < entry.expires:
                 self.hits += 1
                 self._tell(exchange, entry.response, events.CACHE, now, entry)
-                if now >= entry.refresh:
+                if now >= entry.refresh and not exchange.wanted:
                     entry.refresh = entry.expires  # once is enough
                     exchange.refresh = True
                     self.prefetches += 1
@@ -228,7 +242,7 @@ class Line:
 
     def _local(self, exchange: Exchange, query: Query, said: bytes, rcode: int, now: float) -> None:
         exchange.answer = said
-        self._record(exchange, query, rcode, events.LOCAL, exchange.noted, now)
+        self._recording.record(exchange, query, rcode, events.LOCAL, exchange.noted, now)
 
     def _block(self, exchange: Exchange, query: Query, verdict: Verdict, now: float) -> None:
         """Answer as the verdict says, and remember the answer where it depends on the query alone."""
@@ -239,7 +253,7 @@ class Line:
             addresses = answer.addresses(query, verdict, self.wording)
             exchange.answer = answer.blocked(query, verdict, self.wording, exchange.limit(query))
             rcode = exchange.answer[3] & 0xF
-        outcome, flags, tail = self._record(exchange, query, rcode, events.BLOCKED, verdict, now, addresses)
+        outcome, flags, tail = self._recording.record(exchange, query, rcode, events.BLOCKED, verdict, now, addresses)
         # A block found inside an answer (via) may go when the answer changes; a listed name stays blocked.
         if exchange.answer is not None and exchange.transport == UDP and not verdict.via and _is_plain(query):
             given = Given(exchange.answer[2:], FOREVER, 0, (), outcome.cell, outcome.ending, flags, tail)
@@ -254,9 +268,16 @@ class Line:
         policy = exchange.policy
         verdict = exchange.noted
         # What this very policy has inspected, it need not inspect again: a reload makes new policies.
-        if (response.aliases or response.addresses) and (entry is None or entry.passed is not policy):
+        if (response.aliases or response.addresses or self._judges_servers) and (
+            entry is None or entry.passed is not policy
+        ):
             udp = exchange.transport == UDP
             found = inspect(policy, self.index, query.qname, response, udp)
+            if self._judges_servers and response.counts[0] and not ends(found):
+                who = self._servers(exchange, query, exchange.waiting or Waiting(response, ending, entry), now)
+                if who is None:
+                    return
+                found = weightier(found, inspect_servers(policy, self.index, query.qname, who, udp))
             if found is not PASSTHRU:
                 if found.action is not Action.PASSTHRU:
                     self._block(exchange, query, found, now)
@@ -264,7 +285,8 @@ class Line:
                 verdict = weightier(verdict, found)
             elif entry is not None and udp:  # over TCP more may pass
                 entry.passed = policy
-            exchange.fresh = response
+            if response.aliases or response.addresses:
+                exchange.fresh = response
         if response.has_ech and policy.strip_ech:
             response = without_ech(response, query.packet[HEADER_SIZE : query.question_end], query.qtype)
         limit = exchange.limit(query)
@@ -283,9 +305,49 @@ class Line:
             exchange.told = response.addresses
             left = entry.expires - second if entry is not None else lifetime(response, self._cache.limits)
             exchange.ttl = self.wording.stale_ttl if ending == events.STALE else left
-        ended = self._record(exchange, query, response.rcode, ending, verdict, now, response.addresses)
+        ended = self._recording.record(exchange, query, response.rcode, ending, verdict, now, response.addresses)
         if ending == events.CACHE and entry is not None and exchange.transport == UDP:
             self._remember(exchange, query, ended, response, entry, second)
+
+    def _servers(self, exchange: Exchange, query: Query, waiting: Waiting, now: float) -> Servers | None:
+        """Return the name servers that an answer came from.
+
+        None: not yet, and the exchange is `wanted` for that; or they cannot be learned, and the client hears a failure.
+        """
+        second = int(now)
+
+        def said(key: bytes) -> Response | None:
+            if (heard := waiting.heard.get(key)) is not None:
+                return heard
+            entry = self._cache.get(key, second)
+            return entry.response if entry is not None and second < entry.expires else None
+
+        index = self.index
+        of = [
+            name
+            for name in (query.qname, *waiting.response.aliases)
+            if is_judged_by_servers(exchange.policy, index, name)
+        ]
+        found = servers.look(said, of, addresses=index.judges_server_addresses)
+        exchange.waiting = None
+        if found.failed:
+            why = answer.extended_error(Ede.NO_REACHABLE_AUTHORITY, "the name servers of its zone cannot be learned")
+            exchange.answer = answer.failed(query, SERVFAIL, exchange.limit(query), self.wording, why)
+            self._recording.record(exchange, query, SERVFAIL, events.FAILURE, exchange.noted, now)
+            return None
+        if found.wanted:
+            waiting.asks = found.wanted
+            exchange.waiting, exchange.wanted, exchange.stale = waiting, True, None
+            return None
+        return found
+
+    def _hear(self, waiting: Waiting, response: Response | None, now: float) -> None:
+        """Take note of what upstream said of name servers, or had said before it failed."""
+        key = waiting.asks[0].key
+        if response is None or response.rcode == SERVFAIL:
+            entry = self._cache.get(key, int(now))
+            response = entry.response if entry is not None else NOTHING_SAID
+        waiting.heard[key] = response
 
     def _remember(
         self, exchange: Exchange, query: Query, ended: Ended, response: Response, entry: Entry, second: int
@@ -305,53 +367,6 @@ class Line:
             exchange.given = given
         else:
             self._fast.put(exchange.policy, exchange.client, query.packet, given)
-
-    def _outcome(
-        self,
-        exchange: Exchange,
-        query: Query,
-        rcode: int | None,
-        ending: Ending,
-        verdict: Verdict,
-        addresses: Sequence[bytes],
-    ) -> Ended:
-        """Return the outcome of an ending, its journal flags and the tail of its record."""
-        transport = exchange.transport
-        if verdict is PASSTHRU and not self._journaled & events.EVERY:  # most queries: one look-up
-            plain = (transport, query.qtype, rcode, ending)
-            known = self._plain_outcomes.get(plain)
-            if known is None:
-                found = events.labels(transport, query.qtype, rcode, ending, "", verdict)
-                known = self._recorder.outcome(found, attempt=False), 0, b""
-                if query.qtype in TYPE_NAMES:  # a closed set: strangers cannot make it grow
-                    self._plain_outcomes[plain] = known
-            return known
-        group = exchange.policy.group
-        attempt = events.is_attempt(verdict) and not exchange.policy.quiet
-        found = events.labels(transport, query.qtype, rcode, ending, group, verdict)
-        outcome = self._recorder.outcome(found, attempt=attempt)
-        flags = self._journaled & (events.EVERY | (events.ATTEMPT if attempt else 0))
-        if not flags:
-            return outcome, flags, b""
-        heard = events.told(exchange.answer, addresses) if attempt else ""
-        basis = self._basis
-        tail = events.tail(group, query.qname, query.qtype, transport, rcode, ending, verdict, heard, basis)
-        return outcome, flags, tail
-
-    def _record(
-        self,
-        exchange: Exchange,
-        query: Query,
-        rcode: int | None,
-        ending: Ending,
-        verdict: Verdict,
-        now: float,
-        addresses: Sequence[bytes] = (),
-    ) -> Ended:
-        """Count and journal an ending; `addresses` went into its answer."""
-        outcome, flags, tail = self._outcome(exchange, query, rcode, ending, verdict, addresses)
-        self._recorder.record(outcome, exchange.client, now - exchange.started, tail, flags)
-        return outcome, flags, tail
 
 
 def _is_plain(query: Query) -> bool:

@@ -12,112 +12,61 @@ from typing import Final, Protocol
 
 from blocker import addresses, names
 from blocker.names import Name
+from blocker.rule import Action, Matcher, Rule, Scope, Trigger, Waiver
+
+__all__ = [
+    "PASSTHRU",
+    "REBINDING",
+    "SPECIAL",
+    "UNGATED",
+    "Action",
+    "Facts",
+    "Gate",
+    "Index",
+    "Listed",
+    "Matcher",
+    "Policy",
+    "Rule",
+    "Scope",
+    "Servers",
+    "Staged",
+    "Treatment",
+    "Trigger",
+    "Verdict",
+    "Waiver",
+    "decide",
+    "inspect",
+    "inspect_address",
+    "inspect_servers",
+    "is_judged_by_servers",
+    "stage_of",
+    "weightier",
+]  # fmt: skip
 
 
-class Action(StrEnum):
-    """What happens to a query or an answer; RPZ's words, with SINKHOLE for Local-Data."""
-
-    PASSTHRU = "passthru"
-    SINKHOLE = "sinkhole"
-    NXDOMAIN = "nxdomain"
-    NODATA = "nodata"
-    REFUSED = "refused"
-    DROP = "drop"
-    LOOPBACK = "loopback"  # localhost answers 127.0.0.1 and ::1 (RFC 6761 §6.3)
-    TCP_ONLY = "tcp-only"  # nothing over UDP but the word to ask over TCP, where it is as an exception
-
-
-class Trigger(StrEnum):
-    """What matched."""
-
-    NONE = "none"
-    CLIENT_IP = "client-ip"  # the address of who asks
-    QNAME = "qname"  # the name that was asked
-    ALIAS = "alias"  # a CNAME, DNAME or SVCB/HTTPS target inside the answer
-    RESPONSE_IP = "response-ip"  # an address or an address hint inside the answer
-    SNI = "sni"  # the server name in a TLS ClientHello
-    QUIC_SNI = "quic-sni"  # the server name in a QUIC Initial
-    HTTP_HOST = "http-host"  # the Host of a plain HTTP request
-    MMTLS = "mmtls"  # a record or request of WeChat's own protocol
-    ADDRESS = "address"  # the destination of a packet
-    FOREIGN_DNS = "foreign-dns"  # a question to a resolver that is not ours
-    UNRESOLVED = "unresolved"  # a connection to an address that our DNS did not tell that client
-
-
-class Scope(StrEnum):
-    """Which names a rule covers."""
-
-    SUFFIX = "suffix"  # the name and everything below it
-    BELOW = "below"  # everything below the name, not itself (RPZ's *.name)
-    EXACT = "exact"  # the name alone
-    PATTERN = "pattern"  # names that fit a bounded pattern (lists/pattern.py)
-    CIDR = "cidr"  # addresses
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One line of one list, as the index gives it back."""
-
-    app: str
-    value: str  # as written in the list
-    scope: Scope
-    allow: bool  # an exception
-    source: str  # file:line, so that a block can be traced to the line that caused it
-    reference: str = ""  # id of the legal decision it rests on
-    reason: str = ""  # one sentence for the blocked client
-    title: str = ""  # the app's name for people
-    answer: Action | None = None  # overrides the group's action (canaries)
-    guarded: bool = False  # lies at or above a shared CDN parent: never applied to aliases
-    quiet: bool = False  # house-keeping (special names): counted, but not an attempt worth a log line
-    feed: bool = False  # from somebody else's list: as an exception it reaches that app's names of feeds only
-    shadow: bool = False  # its list only tries it out: noted as what it would have done, never enforced
-    origin: str = ""  # the feed's name, else the file's without its folder: what a rollout may be about
-    trigger: Trigger | None = None  # what it is about, where that is neither a name nor an address in an answer
-
-
-class Matcher(Protocol):
-    """A pattern of names (lists/pattern.py)."""
-
-    def matches(self, name: Name) -> bool:
-        """Tell whether `name` fits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiver:
-    """An exception that people have approved (docs/exceptions.md), as long as it is in force.
-
-    It lifts blocks from names, from an app, or where both are said from an app's blocks of those names. Not to be
-    confused with an exception in a list (`Rule.allow`), which has no end and nobody's approval.
-    """
-
-    id: str
-    ticket: str = ""
-    scope: Scope | None = None  # SUFFIX, EXACT or PATTERN; None: whatever the app blocks
-    name: Name = b""
-    pattern: Matcher | None = None
-    app: str = ""  # empty: all apps, but not what is only house-keeping (`Rule.quiet`): that must be named
-
-    def covers(self, name: Name) -> bool:
-        """Tell whether `name` is one of its names."""
-        if self.scope is Scope.SUFFIX:
-            return names.is_below(name, self.name)
-        if self.scope is Scope.EXACT:
-            return name == self.name
-        return self.pattern is not None and self.pattern.matches(name)
-
-    def lifts(self, rule: Rule) -> bool:
-        """Tell whether it lifts a block by `rule`, if the name is one of its own."""
-        return rule.app == self.app if self.app else not rule.quiet
-
-
-class Index(Protocol):
-    """Looks names and addresses up in the compiled lists; immutable."""
+class Listed(Protocol):
+    """Looks names and addresses up; immutable."""
 
     def find(self, name: Name) -> Iterable[tuple[Rule, ...]]:
         """Return the rules that match `name`: one tuple per listed name, the most specific first."""
 
     def find_address(self, address: bytes) -> tuple[Rule, ...]:
         """Return the rules whose range holds `address` (4 or 16 octets), the longest prefix first."""
+
+
+class Index(Listed, Protocol):
+    """The compiled lists, which also know of the name servers of zones."""
+
+    def find_server(self, name: Name) -> Iterable[tuple[Rule, ...]]:
+        """Return the rules about a name server of this `name`, as `find` does."""
+
+    def find_server_address(self, address: bytes) -> tuple[Rule, ...]:
+        """Return the rules about a name server at `address`, as `find_address` does."""
+
+    @property
+    def judges_servers(self) -> bool: ...
+    @property
+    def judges_server_addresses(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +157,15 @@ class Facts(Protocol):
     def addresses(self) -> Sequence[bytes]: ...
 
 
+class Servers(Protocol):
+    """What `inspect_servers` must know of the name servers of the zones that a response came from."""
+
+    @property
+    def names(self) -> Sequence[Name]: ...
+    @property
+    def addresses(self) -> Sequence[bytes]: ...
+
+
 def decide(policy: Policy, index: Index, qname: Name, udp: bool = False) -> Verdict:
     """Say whether `qname` may be asked; `udp`: asked over UDP, the only place where TCP_ONLY is an answer.
 
@@ -247,13 +205,13 @@ def inspect(policy: Policy, index: Index, qname: Name, facts: Facts, udp: bool =
         if found := index.find(alias):
             spared = _spared(policy, index, qname)
             verdict = _judge(policy, found, alias, Trigger.ALIAS, names.to_text(alias), qname, udp, spared)
-            if _ends(verdict):
+            if ends(verdict):
                 return verdict
             noted = weightier(noted, verdict)
     for address in facts.addresses:
         verdict = inspect_address(policy, index, address, qname, udp)
         if verdict is not PASSTHRU:
-            if _ends(verdict):
+            if ends(verdict):
                 return verdict
             noted = weightier(noted, verdict)
         if policy.rebinding and addresses.is_private(address) and not _within(qname, policy.private_zones):
@@ -263,7 +221,7 @@ def inspect(policy: Policy, index: Index, qname: Name, facts: Facts, udp: bool =
 
 def inspect_address(
     policy: Policy,
-    index: Index,
+    index: Listed,
     address: bytes,
     qname: Name = names.ROOT,
     udp: bool = False,
@@ -277,24 +235,56 @@ def inspect_address(
     return _judge(policy, ranges, names.ROOT, Trigger.RESPONSE_IP, str(ip_address(address)), qname, udp, spared)
 
 
-def weightier(first: Verdict, then: Verdict) -> Verdict:
-    """Return which of two verdicts is to be told or noted, of which neither ends the matter.
+def is_judged_by_servers(policy: Policy, index: Index, name: Name) -> bool:
+    """Tell whether the name servers of `name` matter: there are rules about such, and its zone is nobody's own."""
+    return index.judges_servers and not _within(name, policy.forwarded)
 
-    TCP_ONLY goes before all that let something pass, the use of an exception before a monitored match, that before
-    one in shadow, any before none; of two alike the first stays.
+
+def inspect_servers(policy: Policy, index: Index, qname: Name, servers: Servers, udp: bool = False) -> Verdict:
+    """Say whether a response to `qname` may be told that came from zones of these `servers`.
+
+    RPZ's last triggers: what the client, the question, or an address in the answer excepts or blocks goes first.
+    Every server must pass; one that a feed excepts lifts nothing from another.
+    """
+    noted = PASSTHRU
+    for name in servers.names:
+        if found := index.find_server(name):
+            spared = _spared(policy, index, qname)
+            via = names.to_text(name)
+            verdict = _judge(policy, found, names.ROOT, Trigger.NSDNAME, via, qname, udp, spared)
+            if ends(verdict):
+                return verdict
+            noted = weightier(noted, verdict)
+    for address in servers.addresses:
+        if held := index.find_server_address(address):
+            ranges = ((rule,) for rule in held)
+            spared = _spared(policy, index, qname)
+            via = str(ip_address(address))
+            verdict = _judge(policy, ranges, names.ROOT, Trigger.NSIP, via, qname, udp, spared)
+            if ends(verdict):
+                return verdict
+            noted = weightier(noted, verdict)
+    return noted
+
+
+def weightier(first: Verdict, then: Verdict) -> Verdict:
+    """Return which of two verdicts is to be told or noted.
+
+    A block goes before TCP_ONLY, that before all that let something pass, the use of an exception before a monitored
+    match, that before one in shadow, any before none; of two alike the first stays.
     """
     return then if _weight(then) > _weight(first) else first
 
 
 def _weight(verdict: Verdict) -> int:
-    if verdict.action is Action.TCP_ONLY:
-        return 4
+    if verdict.action is not Action.PASSTHRU:
+        return 5 if ends(verdict) else 4
     if not verdict.monitored:
         return 0
     return 3 if verdict.waiver is not None else 1 if verdict.shadow else 2
 
 
-def _ends(verdict: Verdict) -> bool:
+def ends(verdict: Verdict) -> bool:
     """Tell whether no further look could make `verdict` stricter."""
     return verdict.action is not Action.PASSTHRU and verdict.action is not Action.TCP_ONLY
 
@@ -341,13 +331,13 @@ def _judge(
                 )  # fmt: skip
             else:
                 verdict = Verdict(action, matched, rule, via, rollout=rollout)
-                if _ends(verdict):
+                if ends(verdict):
                     return verdict
             noted = weightier(noted, verdict)
     return noted
 
 
-def _spared(policy: Policy, index: Index, qname: Name) -> set[_Pardon]:
+def _spared(policy: Policy, index: Listed, qname: Name) -> set[_Pardon]:
     """Return what exceptions in feeds, for the client and for the question, shield its answer from."""
     found: set[_Pardon] = set()
     for rules in (policy.client_rules, *index.find(qname)):

@@ -147,26 +147,44 @@ class Table:
     """The reference index: every rule in a plain table. What `lists.index.Index` must say, slowly and surely."""
 
     def __init__(self, *rules):
-        self._rules = rules
-        self._ranges = [(ip_network(rule.value), rule) for rule in rules if rule.scope is Scope.CIDR]
+        self._rules = [rule for rule in rules if rule.trigger is None]
+        self._ranges = [(ip_network(rule.value), rule) for rule in self._rules if rule.scope is Scope.CIDR]
+        self._server_names = [rule for rule in rules if rule.trigger is Trigger.NSDNAME]
+        self._server_ranges = [(ip_network(rule.value), rule) for rule in rules if rule.trigger is Trigger.NSIP]
+        self.judges_server_addresses = bool(self._server_ranges)
+        self.judges_servers = bool(self._server_names or self._server_ranges)
 
     def find(self, name):
         """Return the rules that match: listed names from the most specific up, then the patterns."""
-        levels = [tuple(self._listed(upper, name)) for upper in names.parents(name)]
+        levels = [tuple(_listed(self._rules, upper, name)) for upper in names.parents(name)]
         patterns = (rule for rule in self._rules if rule.scope is Scope.PATTERN)
         levels.append(tuple(rule for rule in patterns if Pattern.parse(rule.value).matches(name)))
         return tuple(level for level in levels if level)
 
     def find_address(self, address):
         """Return the rules whose range holds the address, the longest prefix first."""
-        found = [pair for pair in self._ranges if ip_address(address) in pair[0]]
-        return tuple(rule for _, rule in sorted(found, key=lambda pair: -pair[0].prefixlen))
+        return _holding(self._ranges, address)
 
-    def _listed(self, upper, name):
-        for rule in self._rules:
-            exact = rule.scope is Scope.EXACT and upper == name
-            if (exact or rule.scope is Scope.SUFFIX) and names.from_text(rule.value) == upper:
-                yield rule
+    def find_server(self, name):
+        """Return the rules about a name server of this name, the most specific first."""
+        levels = [tuple(_listed(self._server_names, upper, name)) for upper in names.parents(name)]
+        return tuple(level for level in levels if level)
+
+    def find_server_address(self, address):
+        """Return the rules about a name server at the address, the longest prefix first."""
+        return _holding(self._server_ranges, address)
+
+
+def _holding(ranges, address):
+    found = [pair for pair in ranges if ip_address(address) in pair[0]]
+    return tuple(rule for _, rule in sorted(found, key=lambda pair: -pair[0].prefixlen))
+
+
+def _listed(rules, upper, name):
+    for rule in rules:
+        exact = rule.scope is Scope.EXACT and upper == name
+        if (exact or rule.scope is Scope.SUFFIX) and names.from_text(rule.value) == upper:
+            yield rule
 
 
 def rule(value, app="tiktok", *, allow=False, line=1, **more):

@@ -142,7 +142,8 @@ def _explain(
         others=tuple(_other(each, who, blocked=blocked) for each in listed if each.rule != verdict.rule),
         notes=tuple(each.note for each in listed if each.note and each.rule == verdict.rule)
         + tuple(_rolled_out(verdict, standing, None if client is None else clients.bucket(client.packed)))
-        + tuple(_notes(verdict, who, address)),
+        + tuple(_notes(verdict, who, address))
+        + tuple(_of_servers(index, asked, address)),
         exception=_exception(verdict, granted),
         schedules=tuple(_schedules(found, who.group, verdict, listed, moment)),
     )
@@ -238,6 +239,20 @@ def _notes(verdict: Verdict, who: Policy, address: _Address | None) -> Iterator[
             yield "this one is private: no public name may point at it (protection.rebinding)"
     elif verdict.action is Action.PASSTHRU:
         yield "the upstream's answer is still inspected: an alias or address in it may be blocked"
+
+
+def _of_servers(index: Index, asked: str, address: _Address | None) -> Iterator[str]:
+    """Yield what is listed of a name server of this name or address, and when such matter."""
+    if not index.judges_servers:
+        return
+    if address is not None:
+        found = index.find_server_address(address.packed)
+    else:
+        found = tuple(rule for rules in index.find_server(_name(asked)) for rule in rules)
+        yield "the name servers of its zone and of those above are asked for, and may be listed"
+    for rule in found:
+        how = "excepts" if rule.allow else f"answers {rule.answer} for" if rule.answer else "blocks"
+        yield f"as a name server it is listed: {rule.app} {how} all zones that it serves, {rule.source}"
 
 
 def _other(listed: Listed, who: Policy, *, blocked: bool) -> str:

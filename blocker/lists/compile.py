@@ -94,6 +94,7 @@ class _Draft:
         self._files: list[tuple[str, str, str]] = []  # as shown, the app, the feed's name if it is one's
         self._networks: list[_Range] = []
         self._clients: list[_Range] = []
+        self._servers: list[_Range] = []
         self._shared: list[int] = []
         self._floating: list[int] = []
         self._guards = {key_of(upper) for shared in sources.shared for upper in names.parents(shared)}
@@ -109,6 +110,7 @@ class _Draft:
             "apps": {name: self._app(app) for name, app in self._sources.apps.items()},
             "ranges": _flat(self._networks),
             "clients": _flat(self._clients),
+            "servers": _flat(self._servers),
             "floating": self._floating,
             "shared": self._shared,
         }
@@ -154,6 +156,8 @@ class _Draft:
             key = None
             if entry.trigger is Trigger.CLIENT_IP:
                 self._clients.append((target, row.pack(detail, flags, file)))
+            elif entry.trigger is Trigger.NSIP:
+                self._servers.append((target, row.pack(detail, flags, file)))
             elif entry.exclusive and not flags & row.DISABLED:
                 self._networks.append((target, row.pack(detail, flags, file)))
             elif not flags & (row.DISABLED | row.ALLOW):

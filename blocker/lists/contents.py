@@ -17,7 +17,7 @@ from blocker.lists.formats import NamesFile
 from blocker.lists.index import Index, shown_value
 from blocker.lists.must_resolve import MustResolve
 from blocker.lists.source import AppList
-from blocker.policy import Scope
+from blocker.policy import Scope, Trigger
 
 Contents = Mapping[str, set[bytes]]
 """The entries of each app."""
@@ -105,8 +105,9 @@ def shown(entry: bytes) -> str:
     if flags & _TEXT:
         text = body.decode()
     else:
-        text = names.to_text(body[::-1])
+        text = names.to_text(body.removeprefix(row.MARK)[::-1])
         text = f"={text}" if flags & row.EXACT else f"*.{text}" if flags & row.BELOW else text
+        text = f"{Trigger.NSDNAME} {text}" if body.startswith(row.MARK) else text
     return ("@@" if flags & row.ALLOW else "") + text + (" (shadow)" if flags & _SHADOW else "")
 
 

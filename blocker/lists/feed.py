@@ -123,6 +123,7 @@ def _refuse(draft: Draft, must: MustResolve) -> None:
             draft.refuse(entry.line, f"{entry.value} is too wide a range for a list of somebody else's")
     draft.ranges = [entry for entry in draft.ranges if not _too_wide(entry)]
     suspects = must.suspects(draft.keys) | draft.tops
+    suspects |= {row.MARK + key for key in must.suspects([key.removeprefix(row.MARK) for key in draft.servers])}
     if not suspects:
         return
     weighed: dict[tuple[bytes, int], str] = {}  # a hostile list says the same a million times
@@ -132,10 +133,12 @@ def _refuse(draft: Draft, must: MustResolve) -> None:
             continue
         flags = draft.rows[at] & _REACH
         if (key, flags) not in weighed:
-            weighed[key, flags] = _why(key, flags, must)
+            weighed[key, flags] = _why(key.removeprefix(row.MARK), flags, must)
         if why := weighed[key, flags]:
             keep[at] = 0
-            draft.refuse(row.unpack(draft.rows[at]).number, f"{names.to_text(key[::-1])!r} {why}")
+            draft.refuse(
+                row.unpack(draft.rows[at]).number, f"{names.to_text(key.removeprefix(row.MARK)[::-1])!r} {why}"
+            )
     draft.keys = list(compress(draft.keys, keep))
     draft.rows = array("Q", compress(draft.rows, keep))
 

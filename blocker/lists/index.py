@@ -84,6 +84,12 @@ class Index:
         """What the entries of each file come from: a feed's name, or the file's own."""
         self._ranges = _Ranges(about["ranges"])
         self._clients = _Ranges(about["clients"])
+        self._servers = _Ranges(about["servers"])
+        self._named_servers: bool = next(self._trie.iterkeys(row.MARK), None) is not None
+        self.judges_servers: bool = self._named_servers or self._servers.any
+        """Whether anything is listed of a zone's name servers ..."""
+        self.judges_server_addresses: bool = self._servers.any
+        """... and of their addresses."""
         self.judges_clients: bool = self._clients.any
         """Whether `find_client` ever returns a rule."""
         self._remembered: dict[Name, tuple[tuple[Rule, ...], ...]] = {}
@@ -127,16 +133,42 @@ class Index:
         """Return the rules about the client at `address` (4 or 16 octets) itself, the longest prefix first."""
         return tuple(self._rule(each, names.ROOT) for each in self._clients.find(address))
 
+    def find_server(self, name: Name) -> tuple[tuple[Rule, ...], ...]:
+        """Return the rules about a zone's name server of this `name`, as `find` does for names that are asked."""
+        keys = self._prefixes(row.MARK + name[::-1]) if self._named_servers else ()
+        return tuple(
+            tuple(self._rule(each, where) for each, where in some)
+            for some in self._listed_at(name, keys, row.MARK) if some
+        )  # fmt: skip
+
+    def find_server_address(self, address: bytes) -> tuple[Rule, ...]:
+        """Return the rules about a name server at `address` (4 or 16 octets), the longest prefix first."""
+        return tuple(self._rule(each, names.ROOT) for each in self._servers.find(address))
+
     def ordered(self) -> Iterator[tuple[Name, tuple[int, ...]]]:
         """Yield each listed name with its entries in force (row.py), a name before those below it; for exports.
 
         Names under which patterns are kept are among them.
         """
         for key in self._trie.iterkeys():  # in the order of their octets: compiled so
-            key_id = self._trie.key_id(key)
-            rows = self._rows[self._first[key_id] : self._first[key_id + 1]]
-            if in_force := tuple(each for each in rows if not each & row.DISABLED):
+            if key.startswith(row.MARK):
+                return
+            if in_force := self._in_force(key):
                 yield key[::-1], in_force
+
+    def ordered_servers(self) -> Iterator[tuple[Name, tuple[int, ...]]]:
+        """Yield each name of a name server that is listed, as `ordered` does."""
+        for key in self._trie.iterkeys(row.MARK):
+            yield key[:0:-1], self._in_force(key)
+
+    def server_stretches(self, size: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the first and last address of each stretch of name servers, of `size` octets, that rules are about."""
+        yield from self._servers.stretches(size)
+
+    def _in_force(self, key: bytes) -> tuple[int, ...]:
+        key_id = self._trie.key_id(key)
+        rows = self._rows[self._first[key_id] : self._first[key_id + 1]]
+        return tuple(each for each in rows if not each & row.DISABLED)
 
     def floating(self) -> Iterator[int]:
         """Yield the entries in force that `ordered` cannot show: patterns that are tried on every name."""
@@ -170,7 +202,7 @@ class Index:
         """Return, by app, the places of its blocked names in force, for `name_at`: four octets for each."""
         found: dict[str, array[int]] = {app: array("I") for app in self.apps}
         apps = [found[app] for _, app in self._files]
-        skipped = row.ALLOW | row.DISABLED | row.PATTERN
+        skipped = row.ALLOW | row.DISABLED | row.PATTERN | row.SERVER
         first, rows = self._first, self._rows
         for key_id in range(len(first) - 1):
             for at in range(first[key_id], first[key_id + 1]):
@@ -204,7 +236,7 @@ class Index:
             for each in self._rows[self._first[key_id] : self._first[key_id + 1]]:
                 if not each & row.DISABLED:
                     yield self._walked(each, key)
-        ranges = {*self._ranges.entries(), *self._clients.entries()}
+        ranges = {*self._ranges.entries(), *self._clients.entries(), *self._servers.entries()}
         for each in sorted(ranges | {each for each, _ in self._floating if not each & row.DISABLED}):
             yield self._walked(each, b"")
 
@@ -217,17 +249,22 @@ class Index:
 
     def _matching(self, name: Name, keys: list[bytes], *, floating: bool) -> Iterable[list[tuple[int, Name]]]:
         """Yield the rows that match `name`, each with the name that it is listed under."""
-        borders = {len(upper) for upper in names.parents(name)} if keys else set()
-        for key in reversed(keys):
-            # A crafted label may hold a length octet and look like a border: names.is_below, all at once.
-            if len(key) in borders:
-                key_id = self._trie.key_id(key)
-                rows = self._rows[self._first[key_id] : self._first[key_id + 1]]
-                yield [(each, key[::-1]) for each in rows if self._covers(each, key, name)]
+        yield from self._listed_at(name, keys, b"")
         if floating:
             near = [(each, pattern) for each, pattern in self._floating if pattern.needle in name]
             labels = tuple(names.labels(name)) if near else ()
             yield [(each, names.ROOT) for each, pattern in near if pattern.matches_labels(labels)]
+
+    def _listed_at(self, name: Name, keys: Sequence[bytes], mark: bytes) -> Iterator[list[tuple[int, Name]]]:
+        """Yield the rows of `keys`, `mark` in front of each, that match `name`, and the name each is listed under."""
+        borders = {len(upper) for upper in names.parents(name)} if keys else set()
+        for key in reversed(keys):
+            listed = key.removeprefix(mark)
+            # A crafted label may hold a length octet and look like a border: names.is_below, all at once.
+            if len(listed) in borders:
+                key_id = self._trie.key_id(key)
+                rows = self._rows[self._first[key_id] : self._first[key_id + 1]]
+                yield [(each, listed[::-1]) for each in rows if self._covers(each, listed, name)]
 
     def _covers(self, each: int, key: bytes, name: Name) -> bool:
         if each & row.EXACT:
@@ -264,7 +301,7 @@ class Index:
             feed=bool(flags & row.FEED),
             shadow=bool(flags & row.SHADOW),
             origin=self.origins[file],
-            trigger=Trigger(said["trigger"]) if "trigger" in said else None,
+            trigger=Trigger(said["trigger"]) if "trigger" in said else Trigger.NSDNAME if flags & row.SERVER else None,
         )
 
     def _listed(self, each: int, name: Name) -> Listed:

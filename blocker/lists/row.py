@@ -21,6 +21,8 @@ BELOW: Final = 64  # everything below the name, but not itself (RPZ's `*.name`)
 FEED: Final = 128  # somebody else's list: its exceptions reach names of feeds only
 
 SHADOW: Final = 2048  # its list only tries it out
+SERVER: Final = 4096  # about a zone's name servers; its key has MARK in front, apart from all names that are asked
+MARK: Final = b"\xff"
 _ANSWER_SHIFT: Final = 8  # three bits: the answer that the list itself asks for
 _ANSWERS: Final = (  # only ever appended to
     None, Action.NXDOMAIN, Action.NODATA, Action.DROP, Action.SINKHOLE, Action.TCP_ONLY,

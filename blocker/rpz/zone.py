@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, summarize_address_range
-from typing import Final
+from typing import Final, NamedTuple
 
 from blocker import names
 from blocker.lists import row
 from blocker.lists.index import Index
 from blocker.names import Name
-from blocker.policy import SPECIAL, Action, Policy, Scope, decide, inspect_address, stage_of
+from blocker.policy import SPECIAL, Action, Policy, Scope, decide, inspect_address, inspect_servers, stage_of
 
 
 class Word(StrEnum):
@@ -57,7 +57,7 @@ _SHOWN: Final = 20  # patterns named in a report
 class Report:
     """What was said, and what could not be said, in numbers of list entries."""
 
-    triggers: dict[str, int] = field(default_factory=dict)  # by word's name, `address` and `client`
+    triggers: dict[str, int] = field(default_factory=dict)  # by word's name, or by what they are about
     patterns: int = 0  # left out: RPZ has no patterns
     shown: list[str] = field(default_factory=list)  # the first of them
     guarded: int = 0  # said, but a resolver applies them to aliases too
@@ -90,6 +90,10 @@ def triggers(index: Index, policy: Policy, zone: Name, report: Report) -> Iterat
     for network, word in _clients(index, ours, report):
         report.count("client")
         yield owner_of(network, "rpz-client-ip"), word
+    yield from _ServerNames(index, ours, names.MAX_NAME - len(zone), report).triggers()
+    for network, word in _server_addresses(index, ours):
+        report.count("server address")
+        yield owner_of(network, "rpz-nsip"), word
 
 
 @dataclass(slots=True)
@@ -104,10 +108,12 @@ class _Emitted:
 class _Names:
     """The walk over all listed names."""
 
+    _behind = ""  # what follows them in an owner
+
     def __init__(self, index: Index, policy: Policy, room: int, report: Report) -> None:
         self._index = index
         self._policy = policy
-        self._room = room  # octets a name may have, its root's zero left out
+        self._room = room - len(self._behind)  # octets a name may have, its root's zero left out
         self._report = report
         self._emitted: list[_Emitted] = []
         self._listed: list[tuple[Name, int]] = []  # names above the present one, and their chain
@@ -158,7 +164,7 @@ class _Names:
                 continue
             said = word or Word.PASSTHRU
             self._report.count(said.name.lower().replace("_", "-"))
-            yield owner, said
+            yield owner + self._behind, said
 
     def _forget(self, name: Name) -> None:
         while self._emitted and not name.endswith(self._emitted[-1].name):
@@ -211,6 +217,38 @@ class _Names:
         else:
             report.guarded += bool(each & row.GUARDED)
             report.refused += treatment.action is Action.REFUSED
+
+
+class _Server(NamedTuple):
+    """One name server, as `inspect_servers` must know it."""
+
+    names: tuple[Name, ...]
+    addresses: tuple[bytes, ...] = ()
+
+
+class _ServerNames(_Names):
+    """The walk over the names of name servers."""
+
+    _behind = ".rpz-nsdname"
+
+    def _named(self) -> Iterator[tuple[Name, tuple[int, ...]]]:
+        yield from self._index.ordered_servers()
+
+    def _asked(self, name: Name) -> tuple[Word | None, Word | None]:
+        at, below = (
+            inspect_servers(self._policy, self._index, names.ROOT, _Server((each,)), True).action
+            for each in (name, _PROBE + name)
+        )
+        return WORDS.get(at), WORDS.get(below)
+
+
+def _server_addresses(index: Index, policy: Policy) -> Iterator[tuple[_Network, Word]]:
+    """Yield disjoint ranges of name servers."""
+    for size in (4, 16):
+        for start, end in index.server_stretches(size):
+            if word := WORDS.get(inspect_servers(policy, index, names.ROOT, _Server((), (start,)), True).action):
+                for network in _networks(start, end):
+                    yield network, word
 
 
 def _count_floating(index: Index, policy: Policy, report: Report) -> None:

@@ -18,11 +18,12 @@ from blocker.errors import WireError
 from blocker.exchange import Exchange
 from blocker.line import Line
 from blocker.names import Name
-from blocker.sinks.region import MAX_UPSTREAMS, Region, UpstreamWord, Word
+from blocker.sinks.region import MAX_UPSTREAMS, Region, Word
 from blocker.upstream.entropy import Entropy
 from blocker.upstream.exchange import TICK, InFlight, Pending, is_whole_reply, knows_no_edns, message, question_of
 from blocker.upstream.pool import Pool, RetryBudget, Server
 from blocker.upstream.ports import RECEIVE, Port, Ports
+from blocker.upstream.shown import Shown
 from blocker.upstream.stream import Connection
 from blocker.wire.constants import DS, NOERROR, NXDOMAIN, OPCODE, SERVFAIL, TC, YXDOMAIN
 from blocker.wire.query import Query, parse_query
@@ -30,17 +31,6 @@ from blocker.wire.response import Response, scan
 
 _USABLE: Final = (NOERROR, NXDOMAIN, YXDOMAIN)
 _PLAIN_FOR: Final = 900.0  # seconds a server without EDNS is asked without it: it may be replaced by a better one
-_COUNTERS: Final = tuple(
-    (word, word.name.lower())
-    for word in (
-        UpstreamWord.QUERIES,
-        UpstreamWord.RESPONSES,
-        UpstreamWord.TIMEOUTS,
-        UpstreamWord.TCP_QUERIES,
-        UpstreamWord.ERRORS,
-        UpstreamWord.REFUSALS,
-    )
-)
 _PROBE: Final = bytes(DNSRecord.question(".", "NS").pack())
 
 
@@ -79,10 +69,7 @@ class Resolver:
         endpoints = list(dict.fromkeys([*servers, *(end for each in config.forward for end in each.servers)]))
         endpoints = endpoints[:MAX_UPSTREAMS]
         self._servers = [Server(end) for end in endpoints]
-        self._words = [region.upstream(number, str(end)) for number, end in enumerate(endpoints)]
-        for number in range(len(endpoints), MAX_UPSTREAMS):
-            region.upstream(number, "")  # one that is asked no longer must not be shown as it once was
-        self._bases = [list(words) for words in self._words]
+        self._shown = Shown(region, self._servers)
         self._default = Pool([endpoints.index(end) for end in servers], config.strategy)
         self._zones: dict[Name, Pool] = {
             names.from_text(zone): Pool([endpoints.index(end) for end in each.servers], config.strategy)
@@ -94,7 +81,7 @@ class Resolver:
         self._timer = loop.call_later(TICK, self._tick)
         self._retired = False
         self._closed = False
-        self._publish()  # at once: nobody is unhealthy for not having been asked
+        self._shown.publish(0)  # at once: nobody is unhealthy for not having been asked
 
     def __len__(self) -> int:
         """The number of questions on their way."""
@@ -103,6 +90,10 @@ class Resolver:
     def ask(self, exchange: Exchange, now: float) -> None:
         """Ask for what `exchange` wants; it is `settled` sooner or later, in this call at the earliest."""
         query = exchange.query
+        if (aside := exchange.waiting) is not None:
+            query = aside.asks[0]
+            for each in aside.asks[1:]:  # so that they are on their way when it is their turn
+                self.refresh(each, now)
         assert query is not None
         waiting = self._by_client.get(exchange.client, 0)
         pending = self._in_flight.get(query.key)
@@ -110,7 +101,7 @@ class Resolver:
         if full or waiting >= self._client_in_flight:
             self._region.words[Word.LIMITED] += 1
             self._line.finish(exchange, None, now)
-            self._settled(exchange)
+            self._hand_back(exchange, now, limited=True)
             return
         self._by_client[exchange.client] = waiting + 1
         if pending is not None:
@@ -270,15 +261,25 @@ class Resolver:
             self._line.keep(pending.query, response, now)
         for exchange in pending.waiting:
             self._line.finish(exchange, response, now)
-            self._release(exchange)
+            self._release(exchange, now)
 
-    def _release(self, exchange: Exchange) -> None:
-        """Hand an exchange back that has its answer."""
+    def _release(self, exchange: Exchange, now: float) -> None:
+        """Let go of an exchange that heard what it asked for."""
         left = self._by_client[exchange.client] - 1
         if left:
             self._by_client[exchange.client] = left
         else:
             del self._by_client[exchange.client]
+        self._hand_back(exchange, now)
+
+    def _hand_back(self, exchange: Exchange, now: float, *, limited: bool = False) -> None:
+        """Give an exchange back that has its answer; one that wants to know more asks on, while it has time."""
+        limited = limited or self._closed or now >= exchange.started + self._config.deadline
+        while exchange.wanted:
+            if not limited:
+                self.ask(exchange, now)
+                return
+            self._line.finish(exchange, None, now)
         self._settled(exchange)
 
     def _ask_over_tcp(self, number: int, pending: Pending, now: float) -> None:
@@ -344,7 +345,7 @@ class Resolver:
         if self._retired:  # the numbers of the upstreams belong to our successor
             return
         self._probe(now)
-        self._publish()
+        self._shown.publish(len(self._in_flight))
 
     def _look(self, pending: Pending, now: float) -> None:
         """See to a question whose time has come."""
@@ -360,16 +361,6 @@ class Resolver:
         else:
             self._lost(pending, now)
 
-    def _publish(self) -> None:
-        """Show what was counted; what a former worker of the slot counted stays."""
-        for server, words, base in zip(self._servers, self._words, self._bases, strict=True):
-            for word, counter in _COUNTERS:
-                words[word] = base[word] + getattr(server, counter)
-            words[UpstreamWord.TIME_NS] = base[UpstreamWord.TIME_NS] + int(server.time * 1e9)
-            words[UpstreamWord.HEALTHY] = not server.down
-            words[UpstreamWord.SRTT_NS] = int(server.srtt * 1e9)
-        self._region.words[Word.IN_FLIGHT] = len(self._in_flight)
-
     def _give_stale(self, pending: Pending, now: float) -> None:
         """Those who can be helped with a stale answer have waited long enough (RFC 8767 §5)."""
         self._line.keep(pending.query, None, now)  # until upstream is heard again, others need not wait as long
@@ -378,7 +369,7 @@ class Resolver:
         pending.helpable = False
         for exchange in helped:
             self._line.finish(exchange, None, now)
-            self._release(exchange)
+            self._release(exchange, now)
 
     def _probe(self, now: float) -> None:
         """Ask servers that are down whether they are back; any response will do."""

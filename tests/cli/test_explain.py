@@ -95,6 +95,8 @@ $ORIGIN theirs.example.
 slow.net CNAME rpz-tcp-only.
 24.0.100.51.198.rpz-client-ip CNAME .
 32.7.100.51.198.rpz-client-ip CNAME rpz-passthru.
+*.bad.net.rpz-nsdname CNAME .
+24.0.113.0.203.rpz-nsip CNAME rpz-drop.
 """
 
 
@@ -108,6 +110,9 @@ slow.net CNAME rpz-tcp-only.
             "allowed", "198.51.100.7/32 (client-ip), ", ":5: an exception", "198.51.100.0/24 (client-ip), ",
         ]),
         (["a.example"], 0, ["allowed", "no list entry applies"]),
+        (["ns.bad.net"], 0, ["allowed", "as a name server it is listed: theirs answers nxdomain for", ":6",
+                             "name servers of its zone and of those above are asked for"]),
+        (["203.0.113.9"], 1, ["as a name server it is listed: theirs answers drop for all zones that it serves"]),
         (["slow.net"], 0, ["slow.net: limited", "tcp-only: the client hears an empty answer cut short (TC) over UDP"]),
     ],
 )  # fmt: skip

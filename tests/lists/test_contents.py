@@ -35,8 +35,10 @@ def read(path):
     ("games.txt", "one.example\n@@help.one.example\nONE.example.\nnot a name\n", ["@@help.one.example", "one.example"]),
     ("games.hosts", "0.0.0.0 one.example\n0.0.0.0 two.example\n", ["=one.example", "=two.example"]),
     ("games.rpz", "$TTL 60\n@ SOA a. b. 1 2 3 4 5\n  NS a.\none.example CNAME .\n*.two.example CNAME .\n"
-     "24.0.2.0.192.rpz-ip CNAME .\n24.0.2.0.192.rpz-client-ip CNAME .\n",
-     ["*.two.example", "192.0.2.0/24", "=one.example", "client-ip 192.0.2.0/24"]),
+     "24.0.2.0.192.rpz-ip CNAME .\n24.0.2.0.192.rpz-client-ip CNAME .\n"
+     "ns.bad.net.rpz-nsdname CNAME .\n24.0.2.0.192.rpz-nsip CNAME .\n",
+     ["*.two.example", "192.0.2.0/24", "=one.example", "client-ip 192.0.2.0/24", "nsdname =ns.bad.net",
+      "nsip 192.0.2.0/24"]),
 ])  # fmt: skip
 def test_strangers_files(tmp_path, name, text, expected):
     (tmp_path / name).write_text(text)

@@ -126,6 +126,9 @@ walled.example A 192.0.2.9
 slow.example CNAME rpz-tcp-only.
 24.0.100.51.198.rpz-client-ip CNAME .
 32.7.100.51.198.rpz-client-ip CNAME rpz-passthru.
+*.bad.net.rpz-nsdname CNAME .
+ok.bad.net.rpz-nsdname CNAME rpz-passthru.
+24.0.113.0.203.rpz-nsip CNAME .
 """
 
 
@@ -179,9 +182,37 @@ def test_a_policy_zone_speaks_of_clients(tmp_path):
     assert index.find_client(ip_address("198.51.101.7").packed) == index.find_client(ip_address("::1").packed) == ()
     assert index.find_address(ip_address("198.51.100.7").packed) == ()  # nothing of it is about answers
     assert [value for _, key, _, value in index.walk() if not key] == [
-        "192.0.2.0/24", "client-ip 198.51.100.0/24", "client-ip 198.51.100.7/32",
+        "192.0.2.0/24", "client-ip 198.51.100.0/24", "client-ip 198.51.100.7/32", "nsip 203.0.113.0/24",
     ]  # fmt: skip
     assert list(map(len, (list(index.client_stretches(4)), list(index.client_stretches(16))))) == [3, 0]
+
+
+def test_a_policy_zone_speaks_of_name_servers(tmp_path):
+    (tmp_path / "copy").write_text(ZONE)
+    feeds = [FeedFile("zone", "threats", tmp_path / "copy", "auto")]
+    compiling.build(gather(Lists(built_in=False), feeds=feeds), tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    assert index.judges_servers
+    assert index.judges_server_addresses
+    assert index.find_server(names.from_text("bad.net")) == index.find_server(names.from_text("xbad.net")) == ()
+    ((rule,),) = index.find_server(names.from_text("ns.x.bad.net"))
+    assert (rule.value, rule.trigger, rule.scope, rule.answer) == ("bad.net", "nsdname", "below", "nxdomain")
+    assert [rule.allow for rules in index.find_server(names.from_text("ok.bad.net")) for rule in rules] == [True, False]
+    # Nothing of it is about names that are asked.
+    assert index.find(names.from_text("ns.x.bad.net")) == ()
+    asked = {names.to_text(name) for name, _ in index.ordered()}
+    assert asked == {"slow.example", "bad.example", "help.bad.example", "walled.example", "quiet.example"}
+    assert [names.to_text(name) for name, _ in index.ordered_servers()] == ["bad.net", "ok.bad.net"]
+    assert {names.to_text(index.name_at(place)) for place in index.places()["threats"]}.isdisjoint({"bad.net"})
+    (held,) = index.find_server_address(ip_address("203.0.113.9").packed)
+    assert (held.value, held.trigger) == ("203.0.113.0/24", "nsip")
+
+
+def test_lists_that_say_nothing_of_name_servers_cost_nothing(tmp_path):
+    compiling.build(gather(Lists()), tmp_path / "index")
+    index = Index.open(tmp_path / "index")
+    assert (index.judges_servers, index.judges_server_addresses, index.judges_clients) == (False, False, False)
+    assert index.find_server(names.from_text("ns.tiktok.com")) == ()
 
 
 def test_below_a_name_is_not_the_name(tmp_path):

@@ -124,6 +124,11 @@ slow.example CNAME rpz-tcp-only.
 32.7.2.0.192.rpz-client-ip CNAME rpz-passthru.
 64.zz.1.db8.2001.rpz-client-ip CNAME rpz-drop.
 32.9.0.51.198.rpz-ip CNAME rpz-tcp-only.
+*.bad.net.rpz-nsdname CNAME .
+fine.bad.net.rpz-nsdname CNAME rpz-passthru.
+ns.bad.org.rpz-nsdname CNAME *.
+24.0.113.0.203.rpz-nsip CNAME rpz-drop.
+25.0.113.0.203.rpz-nsip CNAME rpz-passthru.
 """
     index, policies = compiled(tmp_path, {}, feed=feed)
     report = Report()
@@ -131,6 +136,11 @@ slow.example CNAME rpz-tcp-only.
     clients = {owner.removesuffix(".rpz-client-ip"): word for owner, word in found.items() if "client" in owner}
     assert {owner: word for owner, word in found.items() if owner.startswith(("slow", "32.9"))} == {
         "slow.example": "tcp_only", "32.9.0.51.198.rpz-ip": "tcp_only",
+    }  # fmt: skip
+    assert {owner: word for owner, word in found.items() if "ns" in owner.rpartition(".")[2]} == {
+        "*.bad.net.rpz-nsdname": "nxdomain",
+        "fine.bad.net.rpz-nsdname": "passthru", "*.fine.bad.net.rpz-nsdname": "nxdomain",
+        "ns.bad.org.rpz-nsdname": "nodata", "25.128.113.0.203.rpz-nsip": "drop",
     }  # fmt: skip
     # The exception reaches the names of its feed alone, and would lift the whole zone there: a gap says less.
     assert clients.pop("64.zz.1.db8.2001") == "drop"

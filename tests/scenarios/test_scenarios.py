@@ -66,6 +66,8 @@ class Play:
         self.fast = Fast()
         self.journal = Journal()
         self.script = "silence"
+        self.others = {}
+        self.aside = []
         self.line = Line(Table(), self.cache, self.fast, wording(self.config), self.journal, ATTEMPT)
         self.do_lists(data.get("lists") or {}, "")
         self.heard = self.saw = self.wire = self.packet = None
@@ -77,7 +79,7 @@ class Play:
         """From now on these lists are in force."""
         rules = [each for app, said in lists.items() for each in rules_of(app, said or {})]
         self.loaded = Loaded(lists, *(each for each in rules if each.trigger is Trigger.CLIENT_IP))
-        self.table = Table(*(each for each in rules if each.trigger is None))
+        self.table = Table(*(each for each in rules if each.trigger is not Trigger.CLIENT_IP))
         self.adopt()
 
     def do_exceptions(self, exceptions, _place):
@@ -94,6 +96,10 @@ class Play:
     def do_upstream(self, script, _place):
         """From now on the upstream says this."""
         self.script = script
+
+    def do_servers(self, scripts, _place):
+        """From now on the upstream says this to the questions `name TYPE`, whatever else it says."""
+        self.others = scripts
 
     def do_after(self, seconds, _place):
         """Time passes."""
@@ -118,7 +124,7 @@ class Play:
             edns=edns,
         )
         assert not what, what
-        self.saw = None
+        self.saw, self.aside = None, []
         self.logged = self.journal.lines = []
         self.wire = self.exchanged(client, transport)
         self.heard = heard(self.wire)
@@ -144,6 +150,7 @@ class Play:
             "edns": self.heard.edns,
             "do": self.heard.do,
             "upstream": self.saw or "nothing",
+            "aside": self.aside,
             "log": json.loads(b"{" + self.logged[0][1] + b"}") if self.logged else "nothing",
             "kept": len(self.cache),
         }
@@ -174,20 +181,26 @@ class Play:
             return self.packet[:2] + aged(given.answer, given.ttl_offsets, second - given.stored)
         self.fast.remember(client, policy)
         exchange = self.line.open(self.packet, policy, client, transport, self.now)
-        if exchange.wanted or exchange.refresh:
-            response = self.upstream_says(exchange.query)
-            self.line.keep(exchange.query, response, self.now)
-            if exchange.wanted:
-                self.line.finish(exchange, response, self.now)
+        while exchange.wanted or exchange.refresh:
+            query = exchange.waiting.asks[0] if exchange.waiting else exchange.query
+            response = self.upstream_says(query, aside=exchange.waiting is not None)
+            self.line.keep(query, response, self.now)
+            if not exchange.wanted:
+                break
+            self.line.finish(exchange, response, self.now)
         assert not self.journal.bugs, self.journal.bugs
         return self.check_answer(exchange.answer, transport)
 
-    def upstream_says(self, query):
+    def upstream_says(self, query, *, aside):
         packet = message(4711, query, question_of(query))
-        self.saw = question_text(packet)
-        if self.script == "silence":
+        if aside:
+            self.aside.append(question_text(packet).removesuffix(" RD AD"))
+        else:
+            self.saw = question_text(packet)
+        script = self.others.get(" ".join(question_text(packet).split()[:2]), self.script)
+        if script == "silence":
             return None
-        script = {"rcode": "SERVFAIL"} if self.script == "SERVFAIL" else self.script
+        script = {"rcode": "SERVFAIL"} if script == "SERVFAIL" else script
         script = {"answer": script} if isinstance(script, str) else dict(script)
         ede = [(script.pop("ede"), "")] if "ede" in script else ()
         wire = said(packet, script.pop("answer", ""), ede=ede, **script)

@@ -59,6 +59,7 @@ class Draft:
         self.gaps: list[str] = []  # lines that are beyond us: at most MAX_PROBLEMS
         self.refusals: list[str] = []  # lines that would block everybody: at most MAX_PROBLEMS
         self.tops: set[bytes] = set()  # keys of top-level domains that would be blocked with all below
+        self.servers: list[bytes] = []  # those of the keys that are about name servers
         self.bad_lines = 0
         self.unsupported_lines = 0
         self.refused_lines = 0
@@ -71,12 +72,16 @@ class Draft:
         name = self.name(number, text)
         if name is None:
             return
+        key = key_of(name)
+        if flags & row.SERVER:
+            key = row.MARK + key
+            self.servers.append(key)
         if names.depth(name) < 2 and not flags & (row.EXACT | row.ALLOW):
             if self.strict:
                 self.bad(number, f"{text!r} is a top-level domain, shared by all its users. List the names below it")
                 return
-            self.tops.add(key_of(name))
-        self.add(number, key_of(name), flags)
+            self.tops.add(key)
+        self.add(number, key, flags)
 
     def add(self, number: int, key: bytes, flags: int) -> None:
         """Add a key with `flags` and those of all rows. Raises ListError when there are MAX_NAMES already."""

@@ -76,6 +76,25 @@ def test_addresses(owner, network):
 
 
 @pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("ns.bad.example.rpz-nsdname CNAME .", ("ns.bad.example", "exact", "nxdomain")),
+        ("*.bad.example.rpz-nsdname CNAME rpz-drop.", ("bad.example", "below", "drop")),
+        ("ns.bad.example.rpz-nsdname CNAME rpz-passthru.", ("ns.bad.example", "exact", "passthru")),
+        ("ns.bad.example.rpz-nsdname A 192.0.2.1", ("ns.bad.example", "exact", "sinkhole")),
+    ],
+)
+def test_name_servers(line, found):
+    draft = read(HEAD + line)[0]
+    ((key, each),) = zip(draft.keys, draft.rows, strict=True)
+    assert key.startswith(row.MARK)
+    assert (names.to_text(key[:0:-1]), *said(row.unpack(each).flags)) == found
+    assert row.unpack(each).flags & row.SERVER
+    (entry,) = read(f"{HEAD}24.0.2.0.192.rpz-nsip CNAME .\n")[0].ranges
+    assert (entry.value, entry.trigger, entry.exclusive) == ("192.0.2.0/24", Trigger.NSIP, False)
+
+
+@pytest.mark.parametrize(
     ("owner", "network", "action"),
     [
         ("32.1.2.0.192", "192.0.2.1/32", "."),
@@ -97,8 +116,10 @@ def test_clients(owner, network, action):
 @pytest.mark.parametrize(
     ("line", "counted"),
     [
-        ("ns.bad.example.rpz-nsdname CNAME .", "unsupported"),
-        ("24.0.2.0.192.rpz-nsip CNAME .", "unsupported"),
+        ("7.0.0.0.2.rpz-nsip CNAME .", "refused"),
+        ("*.rpz-nsdname CNAME .", "refused"),
+        ("24.1.2.0.192.rpz-nsip CNAME .", "bad"),
+        ("bad..example.rpz-nsdname CNAME .", "bad"),
         ("bad.example.rpz-new CNAME .", "unsupported"),
         ("bad.example DNAME other.example.", "unsupported"),
         ("$INCLUDE other", "unsupported"),
