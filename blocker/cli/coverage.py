@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from blocker import config
+from blocker.bundle import current as bundles
 from blocker.cli import feeds, replaying
 from blocker.cli.options import config_option, json_option, lists_option, overrides
 from blocker.errors import ArtifactError, ConfigError, ListError, LogError
@@ -55,7 +56,7 @@ def commands(
     which lists overlap. Exit status 0. 2: it cannot be said.
     """
     found = config.load(path, overrides(lists=lists))
-    listed = gather.gather(found.lists, feeds=feeds.in_force(found))
+    listed = gather.gather(bundles.in_force(found).lists, feeds=feeds.in_force(found))
     if problems := config.check_apps(found, listed.apps):
         raise ConfigError(problems)
     if app is not None and app not in listed.apps:

@@ -111,7 +111,7 @@ def try_list(ctx: click.Context, file: Path, known: str, path: Path | None, *, a
 
     Nothing comes into force. Exit status 0: it can be used. 1: it is no list at all.
     """
-    must = gather.required(config.load(path).lists)
+    must = gather.required(bundles.in_force(config.load(path)).lists)
     try:
         read, rejected = feed.read(FeedFile(file.stem, file.stem, file, known), must)
     except ListError as error:

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from blocker import config
+from blocker.bundle import current as bundles
 from blocker.cli.options import config_option, json_option
 from blocker.cli.wording import counted
 from blocker.config import Config
@@ -41,7 +42,7 @@ def diff(ctx: click.Context, old: str, new: str, limit: int, path: Path | None, 
     same. 1: they differ. 2: one cannot be read.
     """
     found = config.load(path)
-    must = gather.required(found.lists)
+    must = gather.required(bundles.in_force(found).lists)
     sides = [_contents(found, each, must) for each in (old, new)]
     changes = contents.compare(_alike(*sides), sides[1], limit)
     if as_json:

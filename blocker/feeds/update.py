@@ -7,8 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from blocker.bundle import current as bundles
 from blocker.config import Config, Feed
-from blocker.errors import FeedError, ListError
+from blocker.errors import BundleError, FeedError, ListError
 from blocker.feeds import compare, guard
 from blocker.feeds.facts import Edition, Facts
 from blocker.feeds.fetch import Fetched, Progress, fetch, shown, source_of
@@ -75,10 +76,11 @@ def update(
             try:
                 got = fetch(feed, config.fetch, _known(store, facts), store.draft, progress)
                 if got is not None:
+                    must = gather.required(bundles.in_force(config).lists)
                     with _READING:
-                        return admit(store, feed, facts, got, gather.required(config.lists), now, dry_run=dry_run)
+                        return admit(store, feed, facts, got, must, now, dry_run=dry_run)
                 return _still(store, feed, facts, now, dry_run=dry_run)
-            except (FeedError, ListError) as error:
+            except (FeedError, ListError, BundleError) as error:
                 store.draft.unlink(missing_ok=True)
                 if not dry_run:
                     store.save(facts.after_failure(str(error), now))

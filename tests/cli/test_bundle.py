@@ -153,6 +153,21 @@ def test_unsigned_lists_are_not_taken_beside_it(here):
     explain("banned.example", 1)
 
 
+def test_what_must_resolve_by_the_bundle_is_so_for_the_lists_of_others_too(here):
+    (here / "own" / "must_resolve.yaml").write_text("must_resolve: [{value: needed.example, why: ours}]\n")
+    (here / "theirs").write_text("bad.example\nneeded.example\n")
+    (here / "node.yaml").write_text(
+        (here / "node.yaml").read_text().replace("keys: [", "allow_local: true, keys: [")
+        + f"feeds: [{{name: theirs, category: games, url: 'file://{here}/theirs'}}]\n"
+    )
+    install(make(1))
+    assert "1 refused" in run("lists", "try", "theirs", "--config", "node.yaml").stdout
+    (fetched,) = json.loads(run("lists", "update", "--config", "node.yaml", "--json").stdout)["feeds"]
+    assert (fetched["after"], fetched["rejected"]["refused"]) == (1, 1)
+    (here / "names").write_text("banned.example\n")
+    assert "1 names are matched" in run("coverage", "names", "--app", "own", "--config", "node.yaml").stdout
+
+
 def test_verify_changes_nothing_and_needs_no_node(here):
     out = make(1)
     for given in ("a.pub", str(A.public)):
