@@ -10,7 +10,7 @@ import sys
 from setuptools import Extension, setup
 
 COMPILED = (
-    "names", "errors", "addresses", "rule", "policy", "structured", "answer", "cache", "events", "fast",
+    "names", "errors", "addresses", "rule", "waivers", "policy", "structured", "answer", "cache", "events", "fast",
     "servers", "exchange", "recording", "line", "clients", "lists/row", "lists/pattern", "lists/index", "sinks/region",
     "wire/constants", "wire/query", "wire/response", "wire/ech",
     "upstream/exchange", "upstream/pool", "upstream/entropy", "upstream/ports", "upstream/shown", "upstream/resolver",

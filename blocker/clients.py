@@ -4,7 +4,7 @@ Pure. A client in no group gets the strictest policy: every app, enforced. What 
 exceptions, is settled here, once for each moment at which it does; nothing that a query passes knows a clock.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Protocol
@@ -15,8 +15,10 @@ from blocker.config import Treatment as Answering
 from blocker.exceptions.entry import Grant
 from blocker.policy import SPECIAL, Gate, Policy, Rule, Treatment, Waiver
 from blocker.rollout.stages import Stages
+from blocker.waivers import Waivers
 
 CANARY = "canary"  # the list of names that ask devices not to go around the resolver
+_Network = IPv4Network | IPv6Network
 _REMEMBERED: Final = 4096  # policies of clients that lists speak of; full: forgotten all at once
 
 
@@ -46,13 +48,23 @@ class Clients:
         self._made: dict[tuple[int, tuple[str, ...]], Policy] = {}  # by the policy that it was made of, and the rules
         self._stages = Stages(config.rollout)
         holding = [(each, each.waiver()) for each in granted if each.holds(moment)]
-        everybodys = [pair for pair in holding if pair[0].network is None]
         self.turns = _turns(config, moment, granted)
-        self.unlisted = _waived(_policy(config, UNLISTED, config.unlisted, dict.fromkeys(apps, False)), everybodys)
+        by_group: dict[str, list[Waiver]] = {"": []}  # for all of its clients; those for all groups under no name
+        for grant, waiver in holding:
+            if grant.network is None:
+                by_group.setdefault(grant.group, []).append(waiver)
+        apps_for_all = [each for each in by_group[""] if each.scope is None]
+        names_for_all = Waivers.of(each for each in by_group[""] if each.scope is not None)
+
+        def of_group(name: str, answering: Answering, wanted: Mapping[str, bool]) -> Policy:
+            own = by_group.get(name, ())
+            return _waived(_policy(config, name, answering, wanted), [*apps_for_all, *own], names_for_all)
+
+        self.unlisted = of_group(UNLISTED, config.unlisted, dict.fromkeys(apps, False))
         self.policies: dict[str, Policy] = {UNLISTED: self.unlisted}
-        groups: dict[IPv4Network | IPv6Network, Policy] = {}
+        groups: dict[_Network, Policy] = {}
         for group in config.groups:
-            policy = _waived(_policy(config, group.name, group, _looked_at(group, apps, moment)), everybodys)
+            policy = of_group(group.name, group, _looked_at(group, apps, moment))
             self.policies[group.name] = policy
             groups |= dict.fromkeys(group.clients, policy)
         self.members = groups | _set_apart(groups, self.unlisted, holding)
@@ -110,14 +122,14 @@ def _plain(address: bytes) -> bytes:
     return address
 
 
-def _own(config: Config) -> Iterator[IPv4Network | IPv6Network]:
+def _own(config: Config) -> Iterator[_Network]:
     """Yield the addresses that our own queries come from."""
     wanted = config.selftest
     if wanted.interval:
         yield from (ip_network(each) for each in (wanted.source_v4, wanted.source_v6) if each is not None)
 
 
-def _shift(network: IPv4Network | IPv6Network) -> tuple[int, int]:
+def _shift(network: _Network) -> tuple[int, int]:
     """Return an address's size in octets and the bits of it that do not matter in `network`."""
     return network.max_prefixlen // 8, network.max_prefixlen - network.prefixlen
 
@@ -132,45 +144,58 @@ def _turns(config: Config, moment: float, granted: Sequence[Grant]) -> float | N
 
 
 def _set_apart(
-    groups: Mapping[IPv4Network | IPv6Network, Policy], unlisted: Policy, holding: Sequence[tuple[Grant, Waiver]]
-) -> dict[IPv4Network | IPv6Network, Policy]:
+    groups: Mapping[_Network, Policy], unlisted: Policy, holding: Sequence[tuple[Grant, Waiver]]
+) -> dict[_Network, Policy]:
     """Return the policies of clients that exceptions are for, by prefix: those of their groups, and what is lifted.
 
     A prefix within such a prefix gets a policy of its own too, since the longest one is what counts.
     """
-    own = {network for grant, _ in holding if (network := grant.network) is not None}
-    found: dict[IPv4Network | IPv6Network, Policy] = {}
+    own: dict[_Network, list[tuple[Grant, Waiver]]] = {}
+    for pair in holding:
+        if (network := pair[0].network) is not None:
+            own.setdefault(network, []).append(pair)
+    around_own, around_groups = _Around(own), _Around(groups)
+    found: dict[_Network, Policy] = {}
     for network in {*own, *groups} if own else ():
-        lifted = [pair for pair in holding if _is_within(network, pair[0].network)]
-        if lifted:
-            above = [each for each in groups if _is_within(network, each)]
-            base = groups[max(above, key=lambda each: each.prefixlen)] if above else unlisted
-            policy = _waived(base, lifted)
-            if policy is not base:
-                found[network] = replace(policy, variant=f"{policy.variant} {network}".strip())
+        base = next((groups[outer] for outer in around_groups.of(network)), unlisted)
+        outers = [pair for outer in around_own.of(network) for pair in own[outer]]
+        if lifted := [waiver for grant, waiver in outers if grant.group in ("", base.group)]:
+            variant = f"{base.variant} {network}".strip()
+            found[network] = replace(_waived(base, lifted, base.waivers), variant=variant)
     return found
 
 
-def _is_within(network: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network | None) -> bool:
-    if isinstance(network, IPv4Network):
-        return isinstance(outer, IPv4Network) and network.subnet_of(outer)
-    return isinstance(outer, IPv6Network) and network.subnet_of(outer)
+class _Around:
+    """Finds the networks that others lie in, whatever their number."""
+
+    def __init__(self, networks: Iterable[_Network]) -> None:
+        self._shifts: dict[int, list[int]] = {4: [], 16: []}  # by octets of an address; the longest prefix first
+        self._found: dict[tuple[int, int], dict[int, _Network]] = {}
+        for network in networks:
+            key = _shift(network)
+            self._found.setdefault(key, {})[int(network.network_address) >> key[1]] = network
+        for size, shift in sorted(self._found):
+            self._shifts[size].append(shift)
+
+    def of(self, network: _Network) -> Iterator[_Network]:
+        """Yield those that hold `network`, itself among them, the longest prefix first."""
+        size, least = _shift(network)
+        number = int(network.network_address)
+        for shift in self._shifts[size]:
+            if shift >= least and (outer := self._found[size, shift].get(number >> shift)) is not None:
+                yield outer
 
 
-def _waived(policy: Policy, holding: Sequence[tuple[Grant, Waiver]]) -> Policy:
-    """Return `policy` with what the exceptions lift that are for all groups, or for its own."""
+def _waived(policy: Policy, waivers: Iterable[Waiver], others: Waivers | None) -> Policy:
+    """Return `policy` with what `waivers` lift, and the `others` for names."""
     apps = dict(policy.apps)
-    waivers = list(policy.waivers)
-    for grant, waiver in holding:
-        if grant.group not in ("", policy.group):
-            continue
-        if waiver.scope is not None:
-            waivers.append(waiver)
-        elif (treatment := apps.get(waiver.app)) is not None and not treatment.monitored and waiver.app != SPECIAL:
-            apps[waiver.app] = Treatment(treatment.action, monitored=True, waiver=waiver)
-    if len(waivers) == len(policy.waivers) and apps == policy.apps:
-        return policy
-    return replace(policy, apps=apps, waivers=tuple(waivers))
+    named = []
+    for each in waivers:
+        if each.scope is not None:
+            named.append(each)
+        elif (treatment := apps.get(each.app)) is not None and not treatment.monitored and each.app != SPECIAL:
+            apps[each.app] = Treatment(treatment.action, monitored=True, waiver=each)
+    return replace(policy, apps=apps, waivers=Waivers.of(named, others))
 
 
 def _looked_at(group: Group, apps: Mapping[str, object], moment: float) -> dict[str, bool]:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from blocker import addresses, names
 from blocker.names import Name
 from blocker.rule import Action, Matcher, Rule, Scope, Trigger, Waiver
+from blocker.waivers import Waivers
 
 __all__ = [
     "PASSTHRU",
@@ -127,7 +128,7 @@ class Policy:
     staged_apps: Mapping[str, Staged] = field(default_factory=dict)  # apps that are being rolled out
     staged_lists: Mapping[str, Staged] = field(default_factory=dict)  # feeds and files (Rule.origin) that are
     variant: str = ""  # tells the policies of one group apart, whose clients are in different stages or have exceptions
-    waivers: tuple[Waiver, ...] = ()  # exceptions for names; those for a whole app stand in `apps`
+    waivers: Waivers | None = None  # exceptions for names; those for a whole app stand in `apps`
     gate: Gate = UNGATED
     quiet: bool = False  # nobody's attempts: counted, but not worth a log line (our own queries)
     client_rules: tuple[Rule, ...] = ()  # what lists say of these clients' own addresses, the longest prefix first
@@ -300,7 +301,7 @@ def _judge(
     spared: set[_Pardon],
 ) -> Verdict:
     """Weigh the rules that were `found` for `name`; `spared` is what exceptions elsewhere shield from."""
-    waivers = [each for each in policy.waivers if each.covers(name) or each.covers(qname)] if policy.waivers else []
+    waivers = policy.waivers.covering(name, qname) if policy.waivers is not None else []
     noted = PASSTHRU  # the weightiest of what does not end the matter
     for rules in found:
         for rule in sorted(rules, key=_exceptions_first):

@@ -22,6 +22,7 @@ from blocker.policy import (
     inspect,
     weightier,
 )  # fmt: skip
+from blocker.waivers import Waivers
 from tests.oracle import Table, response, rule
 
 SINKHOLE = Treatment(Action.SINKHOLE)
@@ -338,7 +339,7 @@ def test_what_is_noted_of_two():
 
 
 def waived(*waivers, apps=None, **more):
-    return replace(STAFF, apps={**STAFF.apps, **(apps or {})}, waivers=waivers, **more)
+    return replace(STAFF, apps={**STAFF.apps, **(apps or {})}, waivers=Waivers.of(waivers), **more)
 
 
 def named(text, number="7", app="", scope=Scope.SUFFIX):

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, Self
 
@@ -21,6 +22,7 @@ from blocker.policy import SPECIAL, Scope, Waiver
 MAX_WORDS: Final = 500  # characters of a reason
 MAX_LABEL: Final = 100  # characters of a ticket or of a person's name
 BUNDLED: Final = "bundle:"  # before the numbers that a publisher knows its own by: a node has numbers of its own
+_REMEMBERED: Final = 16_384  # exceptions: each change of them, and each turn, has all of them made anew
 OVER: Final = 0  # the end of an exception that is over, whatever clocks say
 SCOPES: Final = ("", Scope.SUFFIX, Scope.EXACT, Scope.PATTERN)
 
@@ -85,19 +87,11 @@ class Grant:
     @property
     def network(self) -> IPv4Network | IPv6Network | None:
         """Whose it is; None: all clients'."""
-        return ip_network(self.clients) if self.clients else None
+        return _network(self.clients) if self.clients else None
 
     def waiver(self) -> Waiver:
         """Return what it lifts, as verdicts are made with it."""
-        scope = Scope(self.scope) if self.scope else None
-        return Waiver(
-            id=self.id,
-            ticket=self.ticket,
-            scope=scope,
-            name=names.from_text(self.value) if scope in (Scope.SUFFIX, Scope.EXACT) else b"",
-            pattern=Pattern.parse(self.value) if scope is Scope.PATTERN else None,
-            app=self.app,
-        )
+        return _waiver(self.id, self.ticket, self.scope, self.value, self.app)
 
     @property
     def is_bundled(self) -> bool:
@@ -138,6 +132,23 @@ class Grant:
         """Say for whom it is."""
         who = " in ".join(filter(None, (self.clients, f"group {self.group}" if self.group else "")))
         return who or "everybody"
+
+
+@lru_cache(_REMEMBERED)
+def _waiver(number: str, ticket: str, scope: str, value: str, app: str) -> Waiver:
+    return Waiver(
+        id=number,
+        ticket=ticket,
+        scope=Scope(scope) if scope else None,
+        name=names.from_text(value) if scope in (Scope.SUFFIX, Scope.EXACT) else b"",
+        pattern=Pattern.parse(value) if scope == Scope.PATTERN else None,
+        app=app,
+    )
+
+
+@lru_cache(_REMEMBERED)
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Pattern:
 
     def matches(self, name: Name) -> bool:
         """Tell whether `name` fits."""
-        return self.matches_labels(tuple(names.labels(name)))
+        return self.needle in name and self.matches_labels(tuple(names.labels(name)))
 
     def matches_labels(self, labels: tuple[bytes, ...]) -> bool:
         """Tell whether the name with these `labels` fits; for callers with many patterns and one name."""

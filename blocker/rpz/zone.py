@@ -19,7 +19,7 @@ from blocker import names
 from blocker.lists import row
 from blocker.lists.index import Index
 from blocker.names import Name
-from blocker.policy import SPECIAL, Action, Policy, Scope, decide, inspect_address, inspect_servers, stage_of
+from blocker.policy import SPECIAL, Action, Policy, decide, inspect_address, inspect_servers, stage_of
 
 
 class Word(StrEnum):
@@ -119,8 +119,10 @@ class _Names:
         self._listed: list[tuple[Name, int]] = []  # names above the present one, and their chain
         self._chains: dict[tuple[int, tuple[int, ...]], int] = {}
         self._known: dict[int, tuple[Word | None, Word | None]] = {}  # by chain
-        named = (each for each in policy.waivers if each.scope in (Scope.SUFFIX, Scope.EXACT))
-        self._excepted = {each.name[::-1] for each in named}  # what people have excepted, as the index's keys
+        named = policy.waivers.all() if policy.waivers is not None else ()
+        self._excepted = {
+            each.name[::-1] for each in named if each.pattern is None
+        }  # what people have excepted, as the index's keys
 
     def triggers(self) -> Iterator[Trigger]:
         for name, entries in self._named():

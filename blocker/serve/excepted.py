@@ -59,7 +59,9 @@ def approved(standing: Standing, before: Approved | None = None) -> Approved:
 
 def shortened(grants: Sequence[Grant], ends: Mapping[str, float]) -> list[Grant]:
     """Return exceptions with the earliest of the ends that each ever had."""
-    return [replace(each, ends=min(each.ends, math.floor(ends.get(each.id, each.ends)))) for each in grants]
+    return [
+        replace(each, ends=min(each.ends, math.floor(ends[each.id]))) if each.id in ends else each for each in grants
+    ]
 
 
 def prepare(

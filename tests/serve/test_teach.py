@@ -11,6 +11,7 @@ from blocker.egress.talk import Answer, Banned, LookedUp, Met, Status
 from blocker.policy import Policy, Scope, Treatment, Waiver
 from blocker.serve.teach import Teacher
 from blocker.sinks.region import Region
+from blocker.waivers import Waivers
 from tests.oracle import ask, response, said
 from tests.serve.end import End, play
 from tests.test_line import STAFF, Bench
@@ -109,7 +110,7 @@ def test_a_name_that_is_only_monitored_is_told_with_what_it_has(played):
 def test_whoever_has_an_exception_connects_to_what_it_was_told(played):
     async def script(rig):
         lifted = Waiver("e-1", scope=Scope.SUFFIX, name=BANNED)
-        rig.ask("www.tiktok.com", "www.tiktok.com 60 A 192.0.2.1", replace(STAFF, waivers=(lifted,)))
+        rig.ask("www.tiktok.com", "www.tiktok.com 60 A 192.0.2.1", replace(STAFF, waivers=Waivers.of([lifted])))
         (told,) = (await rig.asked()).answers
         assert (told.name, told.excepted) == (BANNED, True)
 
