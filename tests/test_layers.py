@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "policy": {"addresses", "names", "rule", "waivers"},
     "config": {"errors", "names", "policy", "lists.marked", "bundle.key"},
     "schedule": {"config"},
-    "exceptions.entry": {"errors", "lists.pattern", "names", "policy"},
+    "exceptions.entry": {"config.values", "errors", "lists.pattern", "names", "policy"},
     "clients": {"config", "exceptions.entry", "names", "policy", "rollout.stages", "schedule", "waivers"},
     "rollout.hits": set(),
     "rollout.plan": {"config"},

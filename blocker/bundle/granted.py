@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from blocker.bundle.manifest import EXCEPTIONS
 from blocker.errors import BundleError
-from blocker.exceptions.entry import BUNDLED, Entry, Grant, State, normalised
+from blocker.exceptions.entry import BUNDLED, MAX_PATTERNS, Entry, Grant, State, outline
+from blocker.policy import Scope
 
 _MOST: Final = 10_000
 _PARTS: Final = {"grant", "reason", "requested_by", "approved_by"}
@@ -42,6 +43,8 @@ def read(files: Mapping[str, bytes]) -> tuple[Grant, ...]:
         if _spelled(said) != content or len(said) > _MOST:
             raise ValueError("not written as bundles are, or too many")
         found = tuple(map(_grant, said))
+        if sum(each.scope == Scope.PATTERN for each in found) > MAX_PATTERNS:
+            raise ValueError(f"more than {MAX_PATTERNS} exceptions for patterns")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError([f"{EXCEPTIONS}: {error}. Make the bundle anew: blocker bundle make"]) from error
     if len({each.id for each in found}) != len(found):
@@ -52,7 +55,7 @@ def read(files: Mapping[str, bytes]) -> tuple[Grant, ...]:
 def _grant(said: Mapping[str, Any]) -> Grant:
     if said.keys() != _PARTS or not all(isinstance(said[part], str) for part in _PARTS - {"grant"}):
         raise ValueError("an exception with other parts than those of ours")
-    if normalised(said["requested_by"]) == normalised(said["approved_by"]) or not said["approved_by"]:
+    if outline(said["requested_by"]) == outline(said["approved_by"]) or not said["approved_by"]:
         raise ValueError("an exception that no second person has approved")
     grant = Grant.of(said["grant"])
     return replace(grant, id=f"{BUNDLED}{grant.id}")

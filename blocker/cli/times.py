@@ -28,12 +28,14 @@ def moment(text: str) -> datetime:
     stamp, bracket, zone = text.partition("[")
     try:
         found = datetime.fromisoformat(stamp)
-        if bracket and found.tzinfo is None:
-            return found.replace(tzinfo=ZoneInfo(zone.removesuffix("]")))
-    except (ValueError, KeyError, OSError) as error:
+        if bracket:
+            if not zone.endswith("]") or found.tzinfo is not None:
+                raise ValueError(text)
+            found = found.replace(tzinfo=ZoneInfo(zone.removesuffix("]")))
+        return found.astimezone()
+    except (ValueError, KeyError, OSError, OverflowError) as error:
         how = "write 2026-11-27T17:00, 2026-11-27T17:00Z or 2026-11-27T17:00[America/Toronto]"
         raise ValueError(f"{text!r} is not a time; {how}") from error
-    return found.astimezone()
 
 
 def option(read: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str | None], Any]:

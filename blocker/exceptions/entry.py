@@ -15,15 +15,24 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, Self
 
 from blocker import names
+from blocker.config.values import network
 from blocker.errors import ExceptionsError, NameFormatError
 from blocker.lists.pattern import Pattern
 from blocker.policy import SPECIAL, Scope, Waiver
 
 MAX_WORDS: Final = 500  # characters of a reason
 MAX_LABEL: Final = 100  # characters of a ticket or of a person's name
+MAX_PATTERNS: Final = 100  # exceptions for patterns at one time: each is tried on every listed name that is asked for
+LATEST: Final = 253_370_764_800  # unix time of the year 9999: what is later cannot be shown to people
 BUNDLED: Final = "bundle:"  # before the numbers that a publisher knows its own by: a node has numbers of its own
 _REMEMBERED: Final = 16_384  # exceptions: each change of them, and each turn, has all of them made anew
 OVER: Final = 0  # the end of an exception that is over, whatever clocks say
+_LOOK_ALIKE: Final = (  # each as the letter that follows it
+    "αa βb γy εe ηn ιi κk νv οo ρp τt υu χx ωw аa вb еe ѕs іi јj кk мm нh оo рp сc тt уy хx һh ԁd ԛq ԝw ӏl"
+    " ɑa ɡg ıi łl øo đd 0o 1l il"
+)
+_ALIKE: Final = str.maketrans({pair[0]: pair[1] for pair in _LOOK_ALIKE.split()})
+_INVISIBLE: Final = str.maketrans("", "", "\u115f\u1160")  # letters without a shape
 SCOPES: Final = ("", Scope.SUFFIX, Scope.EXACT, Scope.PATTERN)
 
 
@@ -49,8 +58,8 @@ class Person:
         return self.name or self.account
 
     def is_same(self, other: "Person") -> bool:
-        """Tell whether both acts are one person's, however the name is spelled."""
-        return normalised(self.meant) == normalised(other.meant)
+        """Tell whether both acts are one person's, or look so, however the name is spelled."""
+        return outline(self.meant) == outline(other.meant)
 
     def __str__(self) -> str:
         """Return the person as people read it."""
@@ -60,6 +69,16 @@ class Person:
 def normalised(name: str) -> str:
     """Return a person's name in the one form in which names are compared: no case, no width, no extra space."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def outline(name: str) -> str:
+    """Return what is left of a person's name when all is taken away that readers overlook.
+
+    Accents, signs and spaces go, letters that look alike become one: of Latin, Greek and Cyrillic, and i, l and 1.
+    """
+    plain = unicodedata.normalize("NFKD", normalised(name).translate(_ALIKE)).translate(_INVISIBLE)
+    letters = "".join(letter for letter in plain if letter.isalnum())
+    return letters.translate(_ALIKE).translate(_ALIKE)  # once more: ı is i, and i is l
 
 
 NOBODY: Final = Person("")
@@ -114,6 +133,8 @@ class Grant:
             raise ValueError("an exception with other parts than those of ours")
         words = {name: str(value) for name, value in said.items() if name not in ("starts", "ends")}
         found = cls(**words, starts=int(said["starts"]), ends=int(said["ends"]))
+        if max(abs(found.starts), found.ends) > LATEST:
+            raise ValueError(f"exception {found.id}: its times are none that people could have meant")
         if found.scope not in SCOPES or not (found.scope or found.app) or bool(found.scope) != bool(found.value):
             raise ValueError(f"exception {found.id}: names neither an app nor names")
         _ = found.waiver(), found.network
@@ -186,13 +207,11 @@ def checked(grant: Grant) -> Grant:
             value = Pattern.parse(value).text.lower()
         elif grant.scope:
             value = names.to_text(names.hostname(value))
-        clients = str(ip_network(grant.clients)) if grant.clients else ""
+        clients = str(network(grant.clients)) if grant.clients else ""
     except NameFormatError as error:
         raise ExceptionsError(f"{error}. Give a domain name, not a URL.") from error
     except ValueError as error:
-        raise ExceptionsError(
-            f"{grant.clients!r} is not a client: {error}. Write 192.0.2.7 or 192.0.2.0/24."
-        ) from error
+        raise ExceptionsError(f"{grant.clients!r} is not a client: {error}.") from error
     for what, text in (("ticket", grant.ticket), ("app", grant.app), ("group", grant.group)):
         _words(what, text, MAX_LABEL)
     return replace(grant, value=value, clients=clients)
@@ -210,6 +229,8 @@ def request(grant: Grant, reason: str, by: Person, now: int, *, longest: int, re
     _words("reason", reason, MAX_WORDS)
     if found.ends <= max(now, found.starts):
         raise ExceptionsError("it would end before it begins; say a later end (--until) or a time (--for).")
+    if found.ends > LATEST:
+        raise ExceptionsError("it would end after the year 9998. Say an earlier start (--from) or end (--until).")
     if found.ends - max(now, found.starts) > longest:
         raise ExceptionsError(
             f"it would last {lasting(found.ends - max(now, found.starts))}, and exceptions.max_duration allows"

@@ -25,6 +25,7 @@ from blocker.exceptions import entry
 from blocker.exceptions.audit import HOW, Audit, Sign, give
 from blocker.exceptions.entry import Entry, Grant, Person, State
 from blocker.exceptions.snapshot import NONE, Snapshot
+from blocker.policy import Scope
 
 MAX_OPEN: Final = 1000  # exceptions requested or approved at one time: more are a policy, and belong into lists
 _BUSY: Final = 20.0  # seconds to wait for others who write: a disk that is busy takes its time to bring it down
@@ -156,6 +157,12 @@ class Store:
             if count >= MAX_OPEN:
                 raise ExceptionsError(
                     f"{count} exceptions are open, which is the most there may be. Revoke some, or change the lists."
+                )
+            patterns = sum(each.grant.scope == Scope.PATTERN for each in self.entries())
+            if asked.grant.scope == Scope.PATTERN and patterns >= entry.MAX_PATTERNS:
+                raise ExceptionsError(
+                    f"{patterns} exceptions for patterns are open, which is the most there may be. Name names, or"
+                    " revoke some."
                 )
             cursor = self._db.execute(
                 "INSERT INTO exceptions (state, ends, entry) VALUES (?, ?, '')", (asked.state, asked.grant.ends)

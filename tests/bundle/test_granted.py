@@ -35,8 +35,15 @@ def changed(**more):
     return [{**said, **more}]
 
 
+def patterns(number):
+    grant = replace(GRANT, scope="pattern", value="*.banned.*")
+    return [each for at in range(number) for each in changed(grant=replace(grant, id=str(at)).said())]
+
+
 @pytest.mark.parametrize(("said", "why"), [
     (changed(approved_by="INES "), "no second person"),
+    (changed(approved_by="\u0456nes"), "no second person"),  # a Cyrillic letter
+    (patterns(101), "more than 100 exceptions for patterns"),
     (changed(approved_by=""), "no second person"),
     (changed(note="x"), "other parts"),
     (changed(reason=5), "other parts"),

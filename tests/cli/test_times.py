@@ -40,7 +40,22 @@ def test_without_a_zone_it_is_the_machines():
     assert times.shown(0, UTC) == "1970-01-01 00:00:00 UTC"
 
 
-@pytest.mark.parametrize("text", ["", "friday", "2026-11-27T25:00", "2026-11-27T17:00[Nowhere]", "27.11.2026"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "friday",
+        "2026-11-27T25:00",
+        "2026-11-27T17:00[Nowhere]",
+        "27.11.2026",
+        "2026-11-27T17:00[America/Toronto",
+        "2026-11-27T17:00Z[America/Toronto]",
+        "2026-11-27T17:00[]",
+        "9999-12-31T23:59-12:00",
+        "0001-01-01T00:00+14:00",
+        "9999-12-31T23:59[America/Toronto]",
+    ],
+)
 def test_what_is_no_moment(text):
     with pytest.raises(ValueError, match="is not a time; write"):
         times.moment(text)

@@ -40,6 +40,18 @@ def test_the_way_of_one():
         (Person("root", "Ines  Gómez"), Person("help", " ines gómez "), True),
         (Person("root", "Ines Go\u0301mez"), Person("root", "Ines Gómez"), True),  # another way to write the accent
         (Person("ines"), Person("root", "ines"), True),  # through another account
+        (Person("root", "Zoë"), Person("root", "Zoe"), True),  # without the accent
+        (Person("root", "anna.li"), Person("root", "Anna Li"), True),
+        (Person("root", "Anna"), Person("root", "\u0410nn\u0430"), True),  # Cyrillic letters
+        (Person("root", "omar"), Person("root", "\u03bfm\u03b1r"), True),  # Greek letters
+        (Person("root", "ines"), Person("root", "1nes"), True),
+        (Person("root", "ines"), Person("root", "\u0130nes"), True),  # with a dot
+        (Person("root", "ines"), Person("root", "\u0131nes"), True),  # and without
+        (Person("root", "anna"), Person("root", "anna\ufe0f\u3164\u115f\u2800"), True),  # letters without a shape
+        (Person("root", "---"), Person("root", "..."), True),  # nobody at all
+        (Person("root", "anna"), Person("root", "hanna"), False),
+        (Person("root", "\u674e"), Person("root", "\u738b"), False),
+        (Person("uid-1000"), Person("uid-1001"), False),
         (Person("root", "ines"), Person("root", "omar"), False),
         (Person("ines"), Person("omar"), False),
     ],
@@ -63,6 +75,8 @@ def test_nobody_approves_what_he_asked_for(one, other, same):
         ({"value": "not a name"}, {}, "is not a domain name"),
         ({"scope": "pattern", "value": "*.x"}, {}, "is not a pattern"),
         ({"clients": "10.0.0.1/8"}, {}, "is not a client"),
+        ({"clients": "::ffff:10.0.0.1"}, {}, "write it as IPv4"),  # it would never be the address of a query
+        ({"starts": 253_402_200_000, "ends": 253_402_286_400}, {}, "after the year 9998"),
         ({"ends": NOW}, {}, "it would end before it begins"),
         ({"starts": NOW + 4 * DAY}, {}, "it would end before it begins"),
         ({"ends": NOW + 91 * DAY}, {}, "it would last 91 days, and exceptions.max_duration allows 90 days"),
@@ -144,7 +158,8 @@ def test_for_people(change, what, whose):
 
 @pytest.mark.parametrize(
     "change",
-    [{"scope": "all"}, {"scope": ""}, {"value": ""}, {"value": "a..b"}, {"ends": "soon"}, {"clients": "x"},
+    [{"scope": "all"}, {"scope": ""}, {"ends": 10**12}, {"starts": -(10**12)}, {"ends": float("nan")},
+     {"value": ""}, {"value": "a..b"}, {"ends": "soon"}, {"clients": "x"},
      {"more": 1}, {"scope": "", "value": "x.example", "app": "tiktok"}],
 )  # fmt: skip
 def test_what_is_no_grant(change):

@@ -335,3 +335,14 @@ def test_a_store_of_the_version_before_is_taken_over(found):
         kept._db.execute("PRAGMA user_version = 1")
     assert len(store.snapshot(found, [BROUGHT]).granted) == 2
     assert settle(found, NOW + DAY, BROUGHT) == 1
+
+
+def test_there_is_a_limit_for_patterns(found, monkeypatch):
+    monkeypatch.setattr(entry, "MAX_PATTERNS", 1)
+    with store.opened(found) as kept:
+        grant = Grant("", "", "pattern", "**.*tiktok*.com", "", "", "", 0, NOW + DAY)
+        asked = entry.request(grant, "a visit", INES, NOW, longest=DAY)
+        kept.add(asked, NOW)
+        with pytest.raises(ExceptionsError, match="1 exceptions for patterns are open"):
+            kept.add(asked, NOW)
+        assert add(kept).grant.id == "2"
