@@ -62,3 +62,12 @@ def test_no_shipped_rule_lies_at_a_shared_parent():
         for entry in each.entries
         if not entry.allow and sources.on(each.app, entry.switch) and entry.target in guards
     ] == []
+
+
+def test_only_the_banned_are_a_ban(index):
+    """So that a feed of VPNs may say `category: bypass`, but none `category: tiktok`."""
+    found = {app: about.category for app, about in index.apps.items()}
+    assert found == {
+        "tiktok": "ban", "wechat": "ban", "kaspersky": "ban", "bypass": "bypass", "canary": "protocol",
+        "special": "protocol",
+    }  # fmt: skip
