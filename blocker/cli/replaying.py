@@ -1,11 +1,12 @@
 """What the commands that read logs share: the options, the progress on a terminal, and the engine."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import click
 from rich.console import Console
@@ -64,6 +65,20 @@ def _adding(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
 
 
 @contextmanager
+def _ending() -> Iterator[None]:
+    """End on SIGTERM as on an interrupt: the scratch folder holds what clients have asked, and must not stay."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
 def engine(memory: int) -> Iterator[Engine]:
     """Give an engine that shows its progress on a terminal, and nothing elsewhere. Raises EngineError."""
     console = Console(stderr=True)
@@ -73,7 +88,7 @@ def engine(memory: int) -> Iterator[Engine]:
         TaskProgressColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with _ending(), Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=1.0)
         with Engine.opened(
             memory=memory, progress=lambda what, share: progress.update(task, description=what, completed=share)

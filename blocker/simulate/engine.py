@@ -71,32 +71,36 @@ class Engine:
 
     def run(self, sql: str, what: str) -> None:
         """Run a long statement, telling how far it is; an interrupt stops it."""
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(self._connection.execute, sql)
-            try:
-                while True:
-                    try:
-                        running.result(_POLL)
-                        break
-                    except NotYet:
-                        if running.done():
-                            raise
-                        self.progress(what, max(self._connection.query_progress(), 0.0) / 100)
-            except BaseException:
-                self._connection.interrupt()
-                raise
+        self._executed(sql, (), what)
         self.progress(what, 1.0)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a SELECT, a bounded number at a time; nothing else may run meanwhile."""
-        found = self._connection.execute(sql, list(parameters))
+        found = self._executed(sql, parameters)
         while some := found.fetchmany(_ROWS):
             yield from some
 
     def row(self, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...]:
         """Return the only row of a SELECT."""
-        (found,) = self._connection.execute(sql, list(parameters)).fetchall()
+        (found,) = self._executed(sql, parameters).fetchall()
         return found
+
+    def _executed(self, sql: str, parameters: Sequence[object], what: str = "") -> "duckdb.DuckDBPyConnection":
+        """Execute a statement in a thread of its own: in ours DuckDB would make an error of its own of a signal."""
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(self._connection.execute, sql, list(parameters))
+            try:
+                while True:
+                    try:
+                        return running.result(_POLL)
+                    except NotYet:
+                        if running.done():
+                            raise
+                        if what:
+                            self.progress(what, max(self._connection.query_progress(), 0.0) / 100)
+            except BaseException:
+                self._connection.interrupt()
+                raise
 
     def linked(self, path: Path, suffix: str) -> str:
         """Return, as an SQL text, a plain name for the file at `path`: its own could hold a pattern or a quote."""

@@ -1,12 +1,14 @@
 """`blocker simulate`: what it prints, and the exit status scripts rely on."""
 
 import json
+import os
+import signal
 import time
 
 import pytest
 from click.testing import CliRunner
 
-from blocker.cli import blocker
+from blocker.cli import blocker, replaying
 from blocker.config import load
 from blocker.exceptions import entry, store
 from blocker.exceptions.entry import Grant, Person
@@ -128,3 +130,18 @@ def test_exceptions_in_force_count_unless_they_are_left_out(folder):
         ("default", "newly blocked", "blocked (sinkhole)"), ("staff", "newly excepted", "excepted by 1"),
     }  # fmt: skip
     assert {each[1] for each in kinds("--no-exceptions")} == {"newly blocked"}
+
+
+def test_nothing_stays_behind_when_it_is_terminated():
+    opened = []
+
+    def work():
+        with replaying.engine(64) as engine:
+            opened.append(engine)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not opened[0].scratch.exists()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,6 +1,9 @@
 """DuckDB: there or not, bounded, and given names that could be patterns."""
 
+import os
+import signal
 import sys
+import threading
 
 import pytest
 
@@ -56,3 +59,23 @@ def test_progress_of_a_long_statement_is_told_to_us_alone(capfd):
         engine.run("CREATE TABLE t AS SELECT sum(hash(range)) FROM range(150000000)", "work")
     assert [share for share in heard if 0 < share < 1]
     assert capfd.readouterr() == ("", "")
+
+
+LONG = "SELECT sum(hash(range)) FROM range(10000000000)"
+
+
+@pytest.mark.parametrize("ask", [
+    lambda engine: engine.run(LONG, "work"), lambda engine: engine.row(LONG), lambda engine: list(engine.rows(LONG)),
+])  # fmt: skip
+def test_an_interrupt_is_an_interrupt_whatever_is_under_way(ask):
+    opened = []
+
+    def work():
+        with Engine.opened(memory=64, threads=1) as engine:
+            opened.append(engine)
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            ask(engine)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert not opened[0].scratch.exists()
