@@ -119,6 +119,7 @@ def _covered(app: str, sources: Sources) -> Iterator[str]:
     Plain files are told in one line each: a feed repeats itself by the thousand, and nobody tidies it by hand.
     """
     seen: dict[tuple[bytes, bool, str], str] = {}  # suffix blocks and allows that are in force, by key
+    standing: dict[tuple[bytes, bool, str], str] = {}
     for each in sources.lists:
         for entry in each.entries if each.app == app else ():
             if isinstance(entry.target, bytes):
@@ -127,12 +128,14 @@ def _covered(app: str, sources: Sources) -> Iterator[str]:
                     yield f"{each.file}:{entry.line}: {entry.value!r} is already in {seen[place]}. Remove one."
                 elif sources.on(app, entry.switch):
                     seen[place] = f"{each.file}:{entry.line}"
+                    if not entry.switch or entry.allow:  # what a switch takes away covers nothing for good
+                        standing[place] = seen[place]
     allowed = {key for key, allow, _ in seen if allow}
     for each in sources.lists:
         for entry in each.entries if each.app == app else ():
             if not isinstance(entry.target, bytes) or entry.allow or entry.switch or entry.answer:
                 continue  # it says more than the entry above it, or another thing
-            if above := _above(entry.target, seen, allowed):
+            if above := _above(entry.target, standing, allowed):
                 yield f"{each.file}:{entry.line}: {entry.value!r} is covered by {above}. Remove it, or say why not."
     for file in sources.files:
         if file.app == app and file.feed:

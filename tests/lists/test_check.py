@@ -81,6 +81,11 @@ OFF = "switches:\n  s: {default: false, about: x}\n"
             {"a.yaml": app("value: a.example, kind: suffix, switch: s", "value: b.a.example, kind: suffix", more=OFF)},
             [],
         ),
+        (  # nor does one whose switch may be turned off
+            {"a.yaml": app("value: a.example, kind: suffix, switch: s", "value: b.a.example, kind: suffix",
+                           more=OFF.replace("false", "true"))},
+            [],
+        ),
         ({"a.txt": "a.example\na.example\nb.example\n"}, ["a.txt:1: 1 name is listed more than once"]),
     ],
 )  # fmt: skip

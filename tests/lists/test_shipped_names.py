@@ -73,6 +73,7 @@ BLOCKED = {
         "relays": "mask-api.icloud.com mask-t.apple-dns.net odoh-relay.edgecompute.app",
         "name services of clouds": "httpdns-api.aliyuncs.com httpdns.baidu.com",
         "DNSCrypt": "2.dnscrypt-cert.nobody.example",
+        "around everything": "engage.cloudflareclient.com api.nordvpn.com eu0.sec-tunnel.com vpn.mozilla.org",
     },
     "canary": {"canaries": "use-application-dns.net mask.icloud.com mask-h2.icloud.com _dns.resolver.arpa"},
 }
@@ -88,7 +89,7 @@ ALLOWED = {
     "www.larksuite.com www.douyin.com www.bytedance.com p3.byteimg.com www.tokopedia.com",
     "others' at its cloud": "shop-1250000000.cos.ap-guangzhou.myqcloud.com p.qpic.cn q1.qlogo.cn vod.byteplus.com",
     "another label at a CDN": "images.akamaized.net www.apple.com.edgekey.net github.map.fastly.net fonts.b-cdn.net",
-    "a resolver's neighbours": "www.cloudflare.com developers.google.com www.quad9.net www.opendns.com nic.cz "
+    "a resolver's neighbours": "www.cloudflare.com developers.google.com www.quad9.net www.opendns.com www.mozilla.org "
     "www.controld.com adguard.com cloudflare-gateway.com ns1.alidns.com captive.g.aaplimg.com gateway.icloud.com",
     "a department of health": "doh.wa.gov doh.gov.ph",
     "interfaces of DNS vendors": "dns.us-ashburn-1.oraclecloud.com dns.api.rackspacecloud.com dnsimple.com",
