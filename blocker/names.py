@@ -54,14 +54,18 @@ def hostname(text: str) -> Name:
     """Return the name written as `text` if it could be a host's: letters, digits, `-` and `_` only.
 
     Stricter than `from_text`, for lists: a space, a slash or a colon in a list is a mistake of its
-    writer, though the DNS itself could carry it. Raises NameFormatError.
+    writer, though the DNS itself could carry it; and so is an address, which no host has for a name (RFC 3696 §2).
+    Raises NameFormatError.
     """
     name = from_text(text)
+    label = b""
     for label in labels(name):
         for octet in label:
             if octet not in _PLAIN or octet == ord("*"):
                 allowed = "letters, digits, '-' and '_' are allowed"
                 raise NameFormatError(f"{text!r} is not a domain name: it contains {chr(octet)!r}; {allowed}")
+    if label.isdigit():
+        raise NameFormatError(f"{text!r} is not a domain name: no top-level domain is a number")
     return name
 
 

@@ -61,7 +61,8 @@ def test_from_text_refuses(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["a b.com", "https://a.com", "a.com/x", "a.com:53", "*.a.com", "a@b.com", r"a\000.com"]
+    "text",
+    ["a b.com", "https://a.com", "a.com/x", "a.com:53", "*.a.com", "a@b.com", r"a\000.com", "192.0.2.1", "a.1", "7"],
 )
 def test_hostname_refuses_what_a_list_should_not_hold(text):
     with pytest.raises(NameFormatError):

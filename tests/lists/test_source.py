@@ -104,6 +104,7 @@ def test_an_operator_may_leave_most_out():
         ("{what: \"seen\", ", "{", "f:11: the field 'what' is missing"),
         ("default: false", "default: no", "f:13: 'default' must be true or false"),
         ("TikTok.com", "tik tok.com", "f:15: 'tik tok.com' is not a domain name: it contains ' '"),
+        ("TikTok.com", "192.0.2.1", "f:15: '192.0.2.1' is not a domain name: no top-level domain is a number"),
         ("TikTok.com", "'*.tiktok.com'", "f:15: '*.tiktok.com' is not a domain name: it contains '*'"),
         ("kind: suffix", "kind: sufix", "f:15: kind: 'sufix' is not one of suffix, below, exact, pattern, cidr; did"),
         ("confidence: 3", "confidence: 4", "f:15: 'confidence' must be a whole number from 1 to 3"),

@@ -108,9 +108,6 @@ class Draft:
         if name == names.ROOT:
             self.bad(number, f"{text!r} is the root, above everybody. Remove the line")
             return None
-        if list(names.labels(name))[-1].isdigit():
-            self.bad(number, f"{text!r} is not a domain name: no top-level domain is a number. Remove the line")
-            return None
         return name
 
     def text(self, number: int, line: bytes) -> str:
