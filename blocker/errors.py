@@ -51,6 +51,10 @@ class EvidenceError(BlockerError):
     """Evidence cannot be read, or a chain cannot be joined to what is there."""
 
 
+class DamagedError(EvidenceError):
+    """A packed file of evidence cannot be unpacked to its end; what came before that is good."""
+
+
 class RolloutError(BlockerError):
     """A rollout cannot be moved, or where it was moved to cannot be written."""
 

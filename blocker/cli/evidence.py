@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from blocker.cli.options import json_option
-from blocker.errors import EvidenceError
+from blocker.errors import DamagedError, EvidenceError
 from blocker.evidence import chain, checkpoint, files
 from blocker.evidence.chain import Entry
 from blocker.evidence.checkpoint import Checkpoint
@@ -72,7 +72,10 @@ def verify(
     ordered = files.in_order(paths)
     for path in ordered:
         with _progress(path, quiet=as_json) as lines:
-            verifier.feed(str(path), lines)
+            try:
+                verifier.feed(str(path), lines)
+            except DamagedError as error:
+                verifier.damaged(str(error))
     verifier.finish()
     nodes = list(verifier.nodes.values())
     unsure = unsure_of(nodes, signed=bool(trusted))

@@ -4,12 +4,13 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from blocker.errors import EvidenceError
+from blocker.errors import DamagedError, EvidenceError
 from blocker.evidence import chain, checkpoint
 from blocker.evidence.chain import Entry
 from blocker.evidence.checkpoint import Checkpoint
@@ -34,7 +35,7 @@ class _Ends:
 def lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of the file at `path`, each with its end; a longer one than MAX_LINE comes in pieces.
 
-    Raises EvidenceError when the file cannot be read to its end.
+    Raises EvidenceError when the file cannot be read, DamagedError when it cannot be unpacked to its end.
     """
     try:
         with path.open("rb") as plain:
@@ -45,8 +46,10 @@ def lines(path: Path) -> Iterator[bytes]:
                     yield from iter(partial(file.readline, MAX_LINE), b"")
             else:
                 yield from iter(partial(plain.readline, MAX_LINE), b"")
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or str(error)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DamagedError(f"{path}: cannot be unpacked: {error}") from error
+    except OSError as error:
+        why = error.strerror or str(error)
         raise EvidenceError(f"{path}: cannot be read: {why}. Name a file of evidence that you may read.") from error
 
 
@@ -111,7 +114,8 @@ def _outer(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
             if file.read(2) == _GZIP:
-                yield from lines(path)
+                with suppress(DamagedError):  # whoever reads it all tells of it
+                    yield from lines(path)
                 return
             size = file.seek(0, os.SEEK_END)
             file.seek(0)

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     UNCHAINED = "unchained"  # not a line of a chain: put in, damaged, or from before the chain
     TORN = "torn"  # the last line has no end
     CHANGED = "changed"  # it, or the line before it, is not what it was
+    DAMAGED = "damaged"  # a packed file that cannot be unpacked to its end
     MISSING = "missing"
     ORDER = "order"  # stands behind a line that came later, or twice
     REPEATED = "repeated"  # two lines say that they are the same record of a journal
@@ -107,6 +108,10 @@ class Verifier:
                 self._find(Kind.UNCHAINED, None, None, "not a line of a chain: it was put in, or altered")
             else:
                 self._take(entry, line)
+
+    def damaged(self, why: str) -> None:
+        """Take note that the file that was fed last ends too soon."""
+        self._find(Kind.DAMAGED, None, None, f"what follows this line is lost: {why}")
 
     def finish(self) -> None:
         """Say what the files do not hold: what was before them, and what the copies of checkpoints know."""

@@ -1,5 +1,6 @@
 """`blocker evidence`: what an auditor sees, and the exit status scripts rely on."""
 
+import gzip
 import json
 
 import pytest
@@ -96,6 +97,18 @@ def test_lines_that_no_checkpoint_covers_are_counted(tmp_path):
     done = run("verify", tmp_path / "log")
     assert "up to line 3; of the 2 lines after it a cut at the end would not show" in done.output
     log.close(NOW)
+
+
+def test_a_damaged_file_among_others_is_a_finding(folder):
+    whole = (folder / "log").read_bytes()
+    first, second = whole.splitlines(keepends=True)[:5], whole.splitlines(keepends=True)[5:]
+    (folder / "log").write_bytes(b"".join(second))
+    packed = gzip.compress(b"".join(first))
+    (folder / "log.1").write_bytes(packed[:-20])
+    done = run("verify", folder / "log", folder / "log.1")
+    assert done.exit_code == 1
+    assert "damaged: what follows this line is lost" in done.output
+    assert "missing before this one" in done.output
 
 
 # show

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from blocker.errors import EvidenceError
+from blocker.errors import DamagedError, EvidenceError
 from blocker.evidence import files
 from blocker.evidence.verify import MAX_LINE
 from tests.evidence.records import written
@@ -22,14 +22,19 @@ def test_lines_come_with_their_ends_and_bounded(tmp_path, packed):
 
 
 @pytest.mark.parametrize(
-    "content", [None, gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:40] + b"\0" * 40, b"\x1f\x8b"]
+    "content", [gzip.compress(CONTENT)[:-9], gzip.compress(CONTENT)[:40] + b"\0" * 40, b"\x1f\x8b"]
 )
-def test_what_cannot_be_read_is_said(tmp_path, content):
+def test_what_cannot_be_unpacked_is_said(tmp_path, content):
     path = tmp_path / "a"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(EvidenceError, match=r"a: cannot be read"):
+    path.write_bytes(content)
+    with pytest.raises(DamagedError, match=r"a: cannot be unpacked"):
         list(files.lines(path))
+    assert files.in_order([path, path]) == [path, path]
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    with pytest.raises(EvidenceError, match=r"a: cannot be read"):
+        list(files.lines(tmp_path / "a"))
 
 
 def test_files_without_a_chain_have_some_order(tmp_path):
