@@ -14,6 +14,7 @@ from blocker.exceptions.entry import Grant
 
 if TYPE_CHECKING:
     from blocker.bundle.archive import Bundle
+    from blocker.bundle.store import State
     from blocker.bundle.trust import Trusted
 
 
@@ -71,7 +72,22 @@ def in_force(config: Config) -> InForce:
         store.refusals(folder),
     )
     lists = lists_in(home, config.lists, config.bundles)
-    return InForce(lists, facts, (folder / store.STATE,), granted.read(found.files))
+    brought = granted.read(found.files)
+    if state.serial < state.highest:  # rolled back: what people have taken back since does not come back with the lists
+        newer = _identities(folder / str(state.previous), state.previous, config.bundles, state)
+        brought = tuple(each for each in brought if each.identity in newer)
+    return InForce(lists, facts, (folder / store.STATE,), brought)
+
+
+def _identities(home: Path, serial: int, bundles: Bundles, state: "State") -> set[str]:
+    """Return what tells the exceptions of the bundle in `home` apart; none if it cannot be believed any more."""
+    from blocker.bundle import granted, store
+
+    try:
+        files = verified(home, serial, store.accepted(home, bundles, state)).files
+        return {each.identity for each in granted.read(files)}
+    except BundleError:
+        return set()
 
 
 def verified(home: Path, serial: int, trusted: "Trusted") -> "Bundle":

@@ -11,10 +11,11 @@ import getpass
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -63,12 +64,16 @@ def directory(config: Config) -> Path:
 
 
 def read_state(folder: Path) -> State:
-    """Return what is in force in `folder`; nothing if nothing ever was. Raises BundleError."""
+    """Return what is in force in `folder`; nothing if nothing ever was. Raises BundleError.
+
+    Where the file is gone the highest serial is the one that the rest of the folder knows of, so that nothing older
+    comes in by that way.
+    """
     path = folder / STATE
     try:
         octets = path.read_bytes()
     except FileNotFoundError:
-        return State()
+        return State(highest=_highest(folder))
     except OSError as error:
         raise BundleError([f"{path}: cannot be read: {error.strerror}. Check its permissions."]) from error
     try:
@@ -188,20 +193,37 @@ def log(folder: Path, now: float, event: str, **said: object) -> None:
 
 
 def refusals(folder: Path) -> dict[str, int]:
-    """Return how many bundles were refused here, by each reason there is; lines of no sense are passed over."""
+    """Return how many bundles were refused here, by each reason there is."""
     counts: dict[str, int] = dict.fromkeys(Why, 0)
+    for said in _logged(folder):
+        if said.get("event") == "refused" and said.get("why") in counts:
+            counts[said["why"]] += 1
+    return counts
+
+
+def _highest(folder: Path) -> int:
+    """Return the highest serial that the log of installations and the unpacked bundles tell of."""
+    try:
+        found = [int(each.name) for each in folder.iterdir() if re.fullmatch("[0-9]{1,16}", each.name)]
+    except OSError:
+        return 0
+    for said in _logged(folder):
+        serial = said.get("serial")
+        if said.get("event") == "installing" and isinstance(serial, int) and 0 < serial <= manifest.MAX_SERIAL:
+            found.append(serial)
+    return max(found, default=0)
+
+
+def _logged(folder: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the lines of the log of installations; those of no sense are passed over."""
     try:
         with (folder / LOG).open("rb") as lines:
             for line in lines:
-                try:
-                    said = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(said, dict) and said.get("event") == "refused" and said.get("why") in counts:
-                    counts[said["why"]] += 1
+                with suppress(ValueError):
+                    if isinstance(said := json.loads(line), dict):
+                        yield said
     except OSError:
-        return counts
-    return counts
+        return
 
 
 def _read(path: Path, most: int) -> bytes:

@@ -153,10 +153,12 @@ def expiry(said: Manifest, max_age: int | None) -> int:
 
 
 def _check_serial(said: Manifest, installed: Installed) -> None:
-    if said.serial > installed.highest:
+    if said.serial > installed.highest or (not installed.serial and said.serial == installed.highest):
         return
     if said.serial == installed.serial:
         why = f"serial {said.serial} is installed, with other content: a serial is given once"
+    elif not installed.serial:
+        why = f"serial {said.serial} is older than {installed.highest}, which was installed here once"
     elif installed.serial < installed.highest:
         why = f"serial {said.serial} is not above {installed.highest}, which was installed here and rolled back"
     else:

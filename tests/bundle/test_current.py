@@ -4,11 +4,12 @@ import shutil
 
 import pytest
 
-from blocker.bundle import current, manifest, store
+from blocker.bundle import current, granted, install, manifest, store
 from blocker.config import Config, Lists
 from blocker.errors import BundleError
+from blocker.exceptions.entry import Entry, Grant, Person, State
 from tests.bundle import node
-from tests.bundle.publisher import CREATED, DAY, NAME, A, B, bundle
+from tests.bundle.publisher import CREATED, DAY, LISTS, NAME, A, B, bundle
 
 
 @pytest.fixture
@@ -133,3 +134,36 @@ def test_a_revoked_key_takes_its_bundle_out_of_force(tmp_path):
 
 def test_what_names_a_bundle_in_messages(found, home):
     assert manifest.LISTS in str(current.in_force(found).lists.directories[0])
+
+
+def with_exceptions(serial, *numbers):
+    entries = [
+        Entry(
+            Grant(number, "", "suffix", f"{number}.example", "", "", "", CREATED, CREATED + 9 * DAY, "omar"),
+            State.APPROVED, "a drill", Person("ines"), CREATED, Person("omar"), CREATED,
+        )
+        for number in numbers
+    ]  # fmt: skip
+    return bundle(serial, {**LISTS, manifest.EXCEPTIONS: granted.octets(entries)})
+
+
+def test_a_rollback_brings_no_exception_back_that_was_taken_back_since(tmp_path):
+    """One account can roll back, and two people must have approved what is in force."""
+    found = node.config(tmp_path)
+    folder = store.directory(found)
+    node.put(found, with_exceptions(1, "7", "8"))
+    node.put(found, with_exceptions(2, "8", "9"))
+
+    def numbers():
+        return [each.id for each in current.in_force(found).granted]
+
+    assert numbers() == ["bundle:8", "bundle:9"]
+    install.rollback(folder, found.bundles, node.NOW, node.fine)
+    assert numbers() == ["bundle:8"]
+    install.rollback(folder, found.bundles, node.NOW, node.fine)
+    assert numbers() == ["bundle:8", "bundle:9"]
+    install.rollback(folder, found.bundles, node.NOW, node.fine)
+    (folder / "2" / NAME).write_text("else\n")
+    assert numbers() == []  # nobody knows any more what was taken back
+    node.put(found, with_exceptions(3, "7"))
+    assert numbers() == ["bundle:7"]

@@ -230,3 +230,31 @@ def test_the_disk_is_full_at_each_step(found, tmp_path):
         node.put(copy, SECOND)
         assert in_force(copy) == TWO
     assert refused > 20
+
+
+@pytest.mark.parametrize("left", ["folders", "log", "both"])
+def test_to_remove_the_state_opens_no_way_back_to_an_older_bundle(found, left):
+    folder = store.directory(found)
+    node.put(found, serial=4)
+    node.put(found, serial=5)
+    (folder / store.STATE).unlink()
+    if left == "folders":
+        (folder / store.LOG).unlink()
+    elif left == "log":
+        shutil.rmtree(folder / "4")
+        shutil.rmtree(folder / "5")
+    with pytest.raises(BundleError, match="serial 4 is older than 5, which was installed here once"):
+        node.put(found, serial=4)
+    assert node.put(found, serial=5).step is Step.INSTALL  # repairs it
+    assert node.state(found).serial == 5
+
+
+def test_lines_of_no_sense_in_the_log_are_passed_over(found):
+    node.put(found, serial=4)
+    folder = store.directory(found)
+    (folder / store.STATE).unlink()
+    with (folder / store.LOG).open("a") as log:
+        log.write('x\n[]\n{"event":"installing","serial":"9"}\n{"event":"installing","serial":true}\n')
+        log.write('{"event":"installing","serial":99999999999999999999}\n{"event":"refused","serial":77}\n')
+    (folder / "0x9").mkdir()
+    assert node.state(found).highest == 4
