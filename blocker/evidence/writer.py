@@ -219,17 +219,16 @@ class Chained:
     def _head(self, now: float) -> bool:
         """Begin a later file with what it follows and how far back files are kept; tell whether that worked.
 
-        What is said to be removed is removed after it was said.
+        What is said to be removed is removed after it was said; or before, if the disk is too full for a word.
         """
         assert self._end is not None
         if not self._end.next or not self._destination.begins(now):
             return True
         with contextlib.suppress(OSError):  # who writes hears of it
             self._kept_from = self._kept(self._destination.outdated())
-        if not self._append([checkpoint.heading(self._end.hash, self._kept_from, now)], [None], now):
-            return False
+        taken = self._append([checkpoint.heading(self._end.hash, self._kept_from, now)], [None], now)
         self._destination.forget(now)
-        return True
+        return bool(taken)
 
     def _kept(self, outdated: Sequence[Path]) -> int:
         """Return the number of the first line that there will be without the files that are outdated."""

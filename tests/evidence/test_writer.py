@@ -367,6 +367,26 @@ def test_files_that_the_node_has_removed_itself_are_not_missed(path):
     assert found(*files[1:])[0] == [Kind.MISSING]  # that one it had kept
 
 
+def test_old_files_make_room_on_a_disk_that_is_full(path, monkeypatch):
+    long_chain(path, keep=2)
+    region, log = Region(), open_log(path, rotation=Rotation(size=1, keep=1))
+    journal(region, range(3))
+    real = os.write
+
+    def full(descriptor, data):
+        if len(logfile.rotated(path)) > 1:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        log.chained._destination.set_aside(NOW)
+        assert carry(log, region) == 0
+        assert carry(log, region, NOW + 5) == 3
+    log.close(NOW + 5)
+    assert found(path, *logfile.rotated(path))[0] == []
+
+
 def test_whoever_goes_on_remembers_what_was_removed(path):
     long_chain(path, keep=2)
     written(path, range(3), rotation=Rotation(size=1, keep=2))
