@@ -14,16 +14,19 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from blocker.errors import FeedError
 from blocker.feeds import facts as form
 from blocker.feeds.facts import LARGEST, Edition, Facts
 
 FACTS: Final = "facts.json"
+_PATIENCE: Final = 900.0  # seconds: longer than a fetch may take, with reading a million names
+_LOOK: Final = 0.05  # seconds between looks whether the lock is free
 _NAMED: Final = 32  # hexadecimal digits of a file's name: 128 bits of its content's digest
 
 
@@ -38,7 +41,10 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Wait until nobody else changes this feed, and keep others from it. Raises FeedError."""
+        """Wait until nobody else changes this feed, and keep others from it. Raises FeedError, also when that is too long.
+
+        Somebody else may be a command that a person has suspended: no reason to stop looking after all other feeds.
+        """
         try:
             for folder in (self.folder.parent, self.folder):
                 if not folder.exists():
@@ -49,8 +55,21 @@ class Store:
             raise self._unwritable(error) from error
         with file:
             self._give(self.folder / "lock")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            self._wait(file)
             yield
+
+    def _wait(self, file: BinaryIO) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    why = f"{self.folder}: another process has kept it locked for {_PATIENCE:g} s. See who: `fuser`"
+                    raise FeedError(f"{why} {self.folder / 'lock'}.") from None
+                time.sleep(_LOOK)
+            else:
+                return
 
     @property
     def draft(self) -> Path:

@@ -203,6 +203,16 @@ def test_one_at_a_time(had):
     assert order == ["first", "second"]
 
 
+def test_a_command_that_somebody_has_suspended_is_not_waited_for_for_ever(had, monkeypatch):
+    monkeypatch.setattr("blocker.feeds.store._PATIENCE", 0.0)
+    with (
+        had.lock(),
+        pytest.raises(FeedError, match="another process has kept it locked for 0 s"),
+        Store(had.folder.parents[1], "threats").lock(),
+    ):
+        pass
+
+
 def test_what_root_writes_belongs_to_the_service(tmp_path):
     need(os.geteuid() == 0, "needs root")
     os.chown(tmp_path, 12345, 12346)
