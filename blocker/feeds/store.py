@@ -41,7 +41,7 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Wait until nobody else changes this feed, and keep others from it. Raises FeedError, also when that is too long.
+        """Wait until nobody else changes this feed, and keep others from it. Raises FeedError, also if that takes long.
 
         Somebody else may be a command that a person has suspended: no reason to stop looking after all other feeds.
         """
