@@ -30,6 +30,7 @@ class Table:
     digest: str  # of the rules, as Ruleset.digest; nothing: another program made the table
     chains: frozenset[str]
     sets: frozenset[str]
+    maps: frozenset[str]
     counters: Mapping[str, int]  # packets
 
 
@@ -58,6 +59,8 @@ def _turning(former: Table | None, wanted: Ruleset) -> Iterator[str]:
     yield f"add table {_WHERE}"
     if former is not None:
         yield f"flush table {_WHERE}"  # of its rules
+        yield from (f"flush map {_WHERE} {name}" for name in sorted(former.maps))
+        yield from (f"delete map {_WHERE} {name}" for name in sorted(former.maps - wanted.maps.keys()))
         # A base chain stays: its hook would be gone for a moment.
         yield from (f"delete chain {_WHERE} {name}" for name in sorted(former.chains - wanted.chains.keys()))
         # A set that the rules look at is emptied and filled, not replaced: a packet that is still under the former
@@ -72,9 +75,9 @@ def _turning(former: Table | None, wanted: Ruleset) -> Iterator[str]:
 
 def table() -> Table | None:
     """Return what the kernel holds of ours; None: no table. Raises KernelError."""
-    found: dict[str, set[str]] = {"chain": set(), "set": set()}
+    found: dict[str, set[str]] = {"chain": set(), "set": set(), "map": set()}
     # Kind by kind and terse: a list of the table reads every element of every set, and takes forty times as long.
-    for listed in ("chains", "sets"):
+    for listed in ("chains", "sets", "maps"):
         for each in json.loads(nft("", "-j", "-t", "list", listed, "inet"))["nftables"]:
             for kind, said in each.items():
                 if said.get("table") == sets.TABLE:
@@ -84,7 +87,9 @@ def table() -> Table | None:
     if not counters and not any(found.values()):
         return None
     about = [name.removeprefix(_ABOUT) for name in found["chain"] if name.startswith(_ABOUT)]
-    return Table(about[0] if about else "", frozenset(found["chain"]), frozenset(found["set"]), counters)
+    return Table(
+        about[0] if about else "", frozenset(found["chain"]), frozenset(found["set"]), frozenset(found["map"]), counters
+    )
 
 
 def remove() -> bool:

@@ -31,7 +31,7 @@ _TRANSLATING: Final = -105  # just before others translate destinations (dstnat 
 SNAP: Final = 512  # octets of a packet in a report: its headers, and a question to a resolver
 _SAY: Final = {4: "ip", 6: "ip6"}
 _BEGINS: Final = "ct state new,untracked"  # others may have taken packets out of the table of connections
-_TOLD_APART: Final = "{ 53, 853, 8853 }"  # ports of resolvers that have rules of their own; they answer on many others
+_PORTED: Final = f"meta l4proto @{sets.TRANSPORTS}"
 _SHORT: Final = "@th,64,1 0"  # a QUIC packet that begins no connection (RFC 9000 §17.3)
 _LOCAL: Final = {  # what a gate on the node itself must never refuse: neighbours, and getting an address
     4: "ip daddr { 224.0.0.0/4, 255.255.255.255 }",
@@ -45,6 +45,7 @@ class Ruleset:
 
     chains: dict[str, str]  # name: hook, or nothing
     static: dict[str, tuple[str, Sequence[Interval]]]  # name: type, elements
+    maps: dict[str, tuple[str, Sequence[tuple[Interval, str]]]]  # name: type, elements with what becomes of a packet
     kept: dict[str, str]  # sets whose elements outlive us: name, what stands in its declaration
     scratch: dict[str, str]  # sets that the rules fill themselves, as above; made anew
     counters: tuple[str, ...]
@@ -64,12 +65,15 @@ class Ruleset:
         where = f"inet {sets.TABLE}"
         for name, (kind, elements) in self.static.items():
             yield f"add set {where} {name} {{ type {kind}; flags interval; }}"
-            if elements:
-                yield f"add element {where} {name} {{ {', '.join(map(_written, elements))} }}"
+            yield f"add element {where} {name} {{ {', '.join(map(_written, elements))} }}"
         for name, declared in (*self.kept.items(), *self.scratch.items()):
             yield f"add set {where} {name} {{ {declared} }}"
         yield from (f"add counter {where} {name}" for name in self.counters)
         yield from (f"add chain {where} {name}{f' {{ {hook} }}' if hook else ''}" for name, hook in self.chains.items())
+        for name, (kind, verdicts) in self.maps.items():
+            yield f"add map {where} {name} {{ type {kind} : verdict; flags interval; }}"
+            written = ", ".join(f"{_written(interval)} : {verdict}" for interval, verdict in verdicts)
+            yield f"add element {where} {name} {{ {written} }}"
         yield from (f"add rule {where} {chain} {rule}" for chain, rule in self.rules)
 
 
@@ -89,6 +93,7 @@ class _Draft:
     own_uid: int | None
     chains: dict[str, str] = field(default_factory=dict)
     static: dict[str, tuple[str, Sequence[Interval]]] = field(default_factory=dict)
+    maps: dict[str, tuple[str, list[tuple[Interval, str]]]] = field(default_factory=dict)
     counters: set[str] = field(default_factory=set)
     rules: list[tuple[str, str]] = field(default_factory=list)
 
@@ -101,6 +106,7 @@ class _Draft:
         return Ruleset(
             dict(sorted(self.chains.items())),
             dict(sorted(self.static.items())),
+            dict(sorted(self.maps.items())),
             dict(sorted(_kept(self.facts, self.egress))),
             {sets.sized(sets.NOTED, version): _noted(self.egress, version) for version in sets.VERSIONS},
             tuple(sorted(self.counters)),
@@ -119,14 +125,14 @@ class _Draft:
         self._set(sets.DOH, self.facts.doh)
         self._set("exempt", of_networks(self.egress.exempt))
         for group in self.facts.groups:
-            self._set(f"devices_{group.name}", group.devices)
             self._set(f"pass_{group.name}", group.passing)
             self._set(f"shadow_{group.name}", group.only_noted)
             self._set(f"static_{group.name}", of_networks(group.handling.static))
 
     def _set(self, name: str, intervals: Intervals) -> None:
         for version in sets.VERSIONS:
-            self.static[sets.sized(name, version)] = sets.ADDRESS[version], intervals[version]
+            if intervals[version]:
+                self.static[sets.sized(name, version)] = sets.ADDRESS[version], intervals[version]
 
     # Where packets come in.
 
@@ -144,18 +150,23 @@ class _Draft:
         for base in (filtering, translating):
             self._outsiders(base, "oifname" if node else "iifname")
             self._to_us(base)
+        question = f"{_PORTED} th dport 53"
         for group in self.facts.groups:
             chain, asking = f"group_{group.name}", f"asking_{group.name}"
             self.chains |= {chain: "", asking: ""}
-            ports = "meta l4proto { tcp, udp } th dport 53"
             if node:
                 self._rule(filtering, f"goto {chain}")
-                self._rule(translating, f"{ports} goto {asking}")
+                self._rule(translating, f"{question} goto {asking}")
                 continue
-            for version, say in _SAY.items():
-                mine = f"{say} saddr @{sets.devices(group.name, version)}"
-                self._rule(filtering, f"{mine} goto {chain}")
-                self._rule(translating, f"{mine} {ports} goto {asking}")
+            for version in sets.VERSIONS:
+                for name, goal in ((sets.GROUPS, chain), (sets.ASKING, asking)):
+                    held = self.maps.setdefault(sets.sized(name, version), (sets.ADDRESS[version], []))[1]
+                    held += [(interval, f"goto {goal}") for interval in group.devices[version]]
+        self.maps = {name: held for name, held in self.maps.items() if held[1]}
+        for version, say in _SAY.items():
+            for base, name, which in ((filtering, sets.GROUPS, ""), (translating, sets.ASKING, f"{question} ")):
+                if (held_in := sets.sized(name, version)) in self.maps:
+                    self._rule(base, f"{which}{say} saddr vmap @{held_in}")
 
     @property
     def _cuts(self) -> bool:
@@ -178,7 +189,8 @@ class _Draft:
         else:
             self._rule(base, f'{direction} "lo" accept')
         for version, say in _SAY.items():
-            self._rule(base, f"{say} saddr @{sets.sized('exempt', version)} accept")
+            if (exempt := sets.sized("exempt", version)) in self.static:
+                self._rule(base, f"{say} saddr @{exempt} accept")
         if self.egress.mode == "node" and self.own_uid is not None:
             for version, say in _SAY.items():
                 ends = sorted({end for end in self.upstreams if end.address.version == version})
@@ -186,17 +198,14 @@ class _Draft:
                     listed = ", ".join(f"{end.address} . {end.port}" for end in ends)
                     self._rule(
                         base,
-                        f"meta skuid {self.own_uid} meta l4proto {{ tcp, udp }} {say} daddr . th dport"
-                        f" {{ {listed} }} accept",
+                        f"meta skuid {self.own_uid} {_PORTED} {say} daddr . th dport {{ {listed} }} accept",
                     )
 
     def _to_us(self, base: str) -> None:
         """Let questions through to where they are redirected to."""
         for version, end in self._resolvers().items():
             if not end.address.is_unspecified:
-                self._rule(
-                    base, f"{_SAY[version]} daddr {end.address} meta l4proto {{ tcp, udp }} th dport {end.port} accept"
-                )
+                self._rule(base, f"{_SAY[version]} daddr {end.address} {_PORTED} th dport {end.port} accept")
 
     def _resolvers(self) -> dict[int, Endpoint]:
         return dict(sorted(redirected(self.egress, self.config.listen).items()))
@@ -252,10 +261,14 @@ class _Draft:
         what = "redirect" if group.hygienic else "note"
         leaf = self._leaf(what, group, Trigger.FOREIGN_DNS, BYPASS)
         for version, end in resolvers.items():
-            self._rule(chain, f"meta nfproto ipv{version} fib daddr type local {_sent(version, end)}")
+            to_us = f"to_us_{version}"
+            if to_us not in self.chains:
+                self.chains[to_us] = ""
+                self._rule(to_us, _sent(version, end))
+            self._rule(chain, f"meta nfproto ipv{version} fib daddr type local goto {to_us}")
             self._rule(chain, f"meta nfproto ipv{version} jump {leaf}")
             if group.hygienic:
-                self._rule(chain, f"meta nfproto ipv{version} {_sent(version, end)}")
+                self._rule(chain, f"meta nfproto ipv{version} goto {to_us}")
 
     def _hygiene(self, group: GroupFacts, chain: str) -> None:
         """Refuse ways around the resolver; questions that were redirected do not come here, unless to their goal."""
@@ -263,14 +276,14 @@ class _Draft:
         verdict = "goto" if group.hygienic else "jump"
         leaf = self._leaf(what, group, Trigger.FOREIGN_DNS, BYPASS)
         if group.hygienic or not self._resolvers():
-            self._rule(chain, f"meta l4proto {{ tcp, udp }} th dport 53 {verdict} {leaf}")
+            self._rule(chain, f"{_PORTED} th dport 53 {verdict} {leaf}")
         if self.egress.dot == "reject":
-            self._rule(chain, f"meta l4proto {{ tcp, udp }} th dport {{ 853, 8853 }} {verdict} {leaf}")
+            self._rule(chain, f"{_PORTED} th dport @{sets.DOT_PORTS} {verdict} {leaf}")
         if self.egress.doh == "reject":
             for version, say in _SAY.items():
                 if self.facts.doh[version]:
                     known = f"{say} daddr @{sets.sized(sets.DOH, version)}"
-                    self._rule(chain, f"{known} meta l4proto {{ tcp, udp }} th dport != {_TOLD_APART} {verdict} {leaf}")
+                    self._rule(chain, f"{known} {_PORTED} th dport != @{sets.RESOLVER_PORTS} {verdict} {leaf}")
 
     def _quic(self, group: GroupFacts, chain: str) -> None:
         if group.handling.quic == "allow":
@@ -292,8 +305,8 @@ class _Draft:
             for local in _LOCAL.values():
                 self._rule(chain, f"{local} accept")
         for version, say in _SAY.items():
-            if group.handling.static:
-                self._rule(chain, f"{say} daddr @{sets.static(group.name, version)} accept")
+            if (stated := sets.static(group.name, version)) in self.static:
+                self._rule(chain, f"{say} daddr @{stated} accept")
             self._rule(chain, f"{say} saddr . {say} daddr @{sets.sized(sets.GATE, version)} accept")
         what = "refuse" if group.handling.gate == "enforce" else "note"
         self._rule(chain, f"goto {self._leaf(what, group, Trigger.UNRESOLVED, UNKNOWN)}")
@@ -318,8 +331,8 @@ class _Draft:
         for version, say in _SAY.items():
             key = f"{say} saddr . {say} daddr . meta l4proto . th dport"
             noted = sets.sized(sets.NOTED, version)
-            self._rule(name, f"meta l4proto {{ tcp, udp }} {key} != @{noted} add @{noted} {{ {key} }} {report}")
-        self._rule(name, f"meta l4proto != {{ tcp, udp }} limit rate 10/minute {report}")
+            self._rule(name, f"{_PORTED} {key} != @{noted} add @{noted} {{ {key} }} {report}")
+        self._rule(name, f"meta l4proto != @{sets.TRANSPORTS} limit rate 10/minute {report}")
         if what == "refuse":
             self._rule(name, "goto refuse")
         return name
@@ -334,7 +347,13 @@ class _Draft:
 
 
 def _kept(facts: Facts, egress: Egress) -> Iterator[tuple[str, str]]:
-    """Yield the sets whose elements outlive a reload."""
+    """Yield the sets whose elements outlive a reload, and those that are always the same.
+
+    Those are no part of the rules that look at them, since the kernel takes its time to find names for such parts.
+    """
+    yield sets.TRANSPORTS, "type inet_proto; elements = { tcp, udp };"
+    yield sets.DOT_PORTS, "type inet_service; elements = { 853, 8853 };"
+    yield sets.RESOLVER_PORTS, "type inet_service; elements = { 53, 853, 8853 };"
     for version in sets.VERSIONS:
         for app in facts.apps if egress.learned else ():
             kind = sets.ADDRESS[version]

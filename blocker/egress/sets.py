@@ -5,7 +5,8 @@ Pure. One place, so that those who write rules and those who add elements by net
     app_<app>_4/6        address                         the app's exclusive ranges; static, from the lists
     pass_<group>_4/6     address                         what exceptions take out of those for a group; static
     doh_4/6              address                         known resolvers of others; static, from the lists
-    devices_<group>_4/6  address                         static, from the configuration
+    groups_4/6           address : chain of its group    whose packets are governed, by what; static
+    asking_4/6           the same, for questions to port 53
     static_<group>_4/6   address                         what the gate always lets through; static
     learned_<app>_4/6    address, timeout                addresses of banned names (egress/learn)
     gate_4/6             device . address, timeout       what our DNS told a device
@@ -13,7 +14,8 @@ Pure. One place, so that those who write rules and those who add elements by net
     moved_4/6            device . address . port, timeout   where QUIC was cut: it must not go on from another port
     noted_4/6            device . address . proto . port, timeout   attempts that were logged a moment ago; the rules'
 
-Static sets are replaced with the rules, whole; those with a timeout outlive a reload and every process of ours.
+Static sets and maps are replaced with the rules, whole, and are there only if there is anything in them; those with a
+timeout outlive a reload and every process of ours.
 """
 
 from typing import Final
@@ -25,6 +27,11 @@ CUT: Final = "cut"
 MOVED: Final = "moved"
 NOTED: Final = "noted"
 DOH: Final = "doh"
+GROUPS: Final = "groups"
+ASKING: Final = "asking"
+TRANSPORTS: Final = "transports"  # TCP and UDP, which have ports
+DOT_PORTS: Final = "ports_dot"
+RESOLVER_PORTS: Final = "ports_resolver"  # that have rules of their own
 
 ADDRESS: Final = {4: "ipv4_addr", 6: "ipv6_addr"}  # nftables' types
 PAIR: Final = {4: "ipv4_addr . ipv4_addr", 6: "ipv6_addr . ipv6_addr"}
@@ -62,11 +69,6 @@ def learned(name: str, version: int) -> str:
 def passing(group: str, version: int) -> str:
     """Return the set of what exceptions open for a group."""
     return sized(f"pass_{group}", version)
-
-
-def devices(group: str, version: int) -> str:
-    """Return the set of a group's devices."""
-    return sized(f"devices_{group}", version)
 
 
 def static(group: str, version: int) -> str:

@@ -97,7 +97,7 @@ class Rules:
             applied=time.time(),
             seconds=round(time.monotonic() - began, 3),
             problem="",
-            elements={name: len(elements) for name, (_, elements) in wanted.static.items() if elements},
+            elements={name: len(elements) for name, (_, elements) in wanted.static.items()},
         )
         sizes = sum(self._status.elements.values())
         self._log.info("rules applied", rules=len(wanted.rules), elements=sizes, seconds=self._status.seconds)
