@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 _NAT64: Final = bytes.fromhex("0064ff9b0000000000000000")  # RFC 6052 §2.1
@@ -49,6 +49,11 @@ def dressed(first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the IPv6 ranges whose packets go to the IPv4 addresses from `first` to `last`: what `inner` undoes."""
     yield _NAT64 + first, _NAT64 + last
     yield _6TO4 + first + bytes(10), _6TO4 + last + b"\xff" * 10
+
+
+def holds_private(network: IPv4Network | IPv6Network) -> bool:
+    """Tell whether `network` holds addresses that `is_private` says are."""
+    return any(isinstance(each, type(network)) and each.overlaps(network) for each in _PRIVATE)
 
 
 def is_private(address: bytes) -> bool:

@@ -12,7 +12,7 @@ from itertools import compress
 from pathlib import Path
 from typing import Final
 
-from blocker import names
+from blocker import addresses, names
 from blocker.errors import ListError
 from blocker.lists import ranges, row
 from blocker.lists.formats import adblock, detect, dnsmasq, domains, hosts, rpz, wildcard
@@ -119,9 +119,9 @@ def parse(written: bytes, file: FeedFile, must: MustResolve) -> tuple[NamesFile,
 def _refuse(draft: Draft, must: MustResolve) -> None:
     """Take out what must not be blocked."""
     for entry in draft.ranges:
-        if _too_wide(entry):
-            draft.refuse(entry.line, f"{entry.value} is too wide a range for a list of somebody else's")
-    draft.ranges = [entry for entry in draft.ranges if not _too_wide(entry)]
+        if why := _why_not(entry):
+            draft.refuse(entry.line, f"{entry.value} {why}")
+    draft.ranges = [entry for entry in draft.ranges if not _why_not(entry)]
     suspects = must.suspects(draft.keys) | draft.tops
     suspects |= {row.MARK + key for key in must.suspects([key.removeprefix(row.MARK) for key in draft.servers])}
     if not suspects:
@@ -143,13 +143,15 @@ def _refuse(draft: Draft, must: MustResolve) -> None:
     draft.rows = array("Q", compress(draft.rows, keep))
 
 
-def _too_wide(entry: Entry) -> bool:
-    return (
-        entry.exclusive  # about what answers say
-        and not entry.allow
-        and isinstance(entry.target, IPv4Network | IPv6Network)
-        and ranges.too_wide_of_others(entry.target)
-    )
+def _why_not(entry: Entry) -> str:
+    """Return why answers that hold an address of the range must not be blocked; empty if they may."""
+    if entry.allow or not entry.exclusive or not isinstance(entry.target, IPv4Network | IPv6Network):
+        return ""
+    if ranges.too_wide_of_others(entry.target):
+        return "is too wide a range for a list of somebody else's"
+    if addresses.holds_private(entry.target):
+        return "is a private network, as yours may be; protection.rebinding keeps public names from pointing there"
+    return ""
 
 
 def _why(key: bytes, flags: int, must: MustResolve) -> str:

@@ -82,13 +82,17 @@ def test_too_large(read, monkeypatch):
 
 
 @pytest.mark.parametrize(("line", "kept", "refused"), [
-    ("12.0.0.16.198.rpz-ip CNAME .", ["198.16.0.0/12"], 0),
+    ("12.0.0.32.198.rpz-ip CNAME .", ["198.32.0.0/12"], 0),
     ("11.0.0.0.198.rpz-ip CNAME .", [], 1),
     ("8.0.0.0.8.rpz-ip CNAME .", [], 1),
     ("8.0.0.0.8.rpz-ip CNAME rpz-passthru.", ["8.0.0.0/8"], 0),
     ("19.zz.2001.rpz-ip CNAME .", [], 1),
+    ("16.0.0.168.192.rpz-ip CNAME .", [], 1),  # everybody's printers
+    ("32.1.1.168.192.rpz-ip CNAME .", [], 1),
+    ("64.zz.1.fd00.rpz-ip CNAME .", [], 1),
+    ("24.0.2.0.192.rpz-ip CNAME .", ["192.0.2.0/24"], 0),
 ])  # fmt: skip
-def test_a_stranger_blocks_no_tenth_of_the_internet(tmp_path, line, kept, refused):
+def test_a_stranger_blocks_no_tenth_of_the_internet_and_no_network_of_ours(tmp_path, line, kept, refused):
     written = f"a.example CNAME .\n{line}\n".encode()
     found, rejected = feed.parse(written, FeedFile("ads", "games", tmp_path / "copy", "rpz"), MUST)
     assert ([entry.value for entry in found.ranges], rejected.refused) == (kept, refused)
