@@ -9,7 +9,6 @@ chain before it begins a new one, says so in its first line, and raises `broken`
 import contextlib
 import fcntl
 import os
-import queue
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,7 +29,7 @@ _MODE: Final = 0o640
 
 
 class Chained:
-    """One node's chain in one destination. Never raises; used by one thread, `tell` by any."""
+    """One node's chain in one destination. Never raises; used by one thread."""
 
     def __init__(
         self,
@@ -58,7 +57,6 @@ class Chained:
         self._alone = True  # nobody else writes this chain
         self._known: dict[bytes, int] = {}  # positions in journals that a process before us has written up to
         self._notes: list[bytes] = []  # lines of ours that were not taken yet
-        self._told: queue.SimpleQueue[tuple[str, dict[str, object]]] = queue.SimpleQueue()
         self._records = 0  # since the last checkpoint
         self._since = 0.0  # unix time of the first of them
         self._lock: int | None = None  # descriptor of the file of copies
@@ -70,8 +68,7 @@ class Chained:
 
     def write(self, bodies: Sequence[bytes], places: Sequence[Place], now: float) -> int:
         """Append records of one journal, each without its last brace; return how many, from the first, are settled."""
-        self._begin(now)
-        if not self._note(now):
+        if not self._say(now):
             return 0
         first = self._already(places)
         taken = self._put(bodies[first:], places[first:], now)
@@ -90,9 +87,10 @@ class Chained:
         if late or self._records >= self._evidence.every_records:
             self._make_checkpoint(now, final=False)
 
-    def tell(self, event: str, **more: object) -> None:
-        """Have a line of ours written between the records. May be called by another thread."""
-        self._told.put((event, more))
+    def lose(self, records: int, why: str, now: float) -> bool:
+        """Write that so many records were lost, and tell whether that worked."""
+        note = checkpoint.note(checkpoint.LOST, now, records=records, why=why)
+        return self._say(now) and bool(self._put([note], [None], now))
 
     def close(self, now: float) -> None:
         """End the chain in order: with a checkpoint that says so."""
@@ -197,13 +195,6 @@ class Chained:
     def _say(self, now: float) -> bool:
         """Write what is to be said before anything else, and tell whether that worked."""
         self._begin(now)
-        while not self._told.empty():
-            event, more = self._told.get()
-            self._notes.append(checkpoint.note(event, now, **more))
-        return self._note(now)
-
-    def _note(self, now: float) -> bool:
-        """Write the notes that wait, and tell whether that worked."""
         if self._notes and self._alone:
             del self._notes[: self._put(self._notes, [None] * len(self._notes), now)]
         return not self._notes or not self._alone

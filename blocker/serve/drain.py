@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from blocker.evidence.checkpoint import LOST
 from blocker.evidence.writer import Chained
 from blocker.sinks import oplog
 from blocker.sinks.querylog import QueryLog
@@ -27,7 +26,8 @@ class Drainer:
         self._heeded = [region.words[Word.TAIL] for region in regions]  # octets of each journal that were shown
         self._regions = regions
         self._log = log
-        self._lost = 0  # records that met a bug of ours
+        self._lost = 0  # records that met a bug of ours, ...
+        self._untold = 0  # ... and of them, those that the evidence does not tell of yet
         words = regions[0].words if regions else None
         self._former = words[Word.LOG_DROPPED] if words else 0  # by a control process before us
         self._chained = words[Word.CHAINED] if words else 0  # as well
@@ -57,6 +57,7 @@ class Drainer:
         if self._regions:  # in shared memory, so that no restart of this process takes the counter back
             self._regions[0].words[Word.LOG_DROPPED] = self._former + self.dropped
             if (chained := self._log.chained) is not None:
+                self._tell_losses(chained, time.time())
                 self._look_at(chained, self._regions[0])
         return largest
 
@@ -75,17 +76,22 @@ class Drainer:
             self._look_at(self._log.chained, self._regions[0])
 
     def _look_at(self, chained: Chained, region: Region) -> None:
-        """Put what metrics tell of the evidence into shared memory, and losses into the evidence."""
+        """Put what metrics tell of the evidence into shared memory."""
         words = region.words
         words[Word.CHAINED] = self._chained + chained.written
         words[Word.UNCHAINED] = int(chained.broken)
         words[Word.EVIDENCE] = 1
         if chained.checkpoint:
             words[Word.CHECKPOINT] = int(chained.checkpoint)
-        lost = sum(each.words[Word.DROPPED] for each in self._regions)
-        if lost > words[Word.LOSS_NOTED]:
-            chained.tell(LOST, records=lost - words[Word.LOSS_NOTED], why="the journal had no room")
-            words[Word.LOSS_NOTED] = lost
+
+    def _tell_losses(self, chained: Chained, now: float) -> None:
+        """Have the evidence say what is missing from it; what it cannot say now it says later."""
+        words = self._regions[0].words
+        lost = sum(each.words[Word.DROPPED] for each in self._regions) - words[Word.LOSS_NOTED]
+        if lost > 0 and chained.lose(lost, "the journal had no room", now):
+            words[Word.LOSS_NOTED] += lost
+        if self._untold and chained.lose(self._untold, "a bug of ours", now):
+            self._untold = 0
 
     def _show(self, at: int, records: Sequence[Record]) -> None:
         """Show records that were not shown yet; those that cannot be written are read again and again."""
@@ -117,8 +123,7 @@ class Drainer:
         except Exception as error:  # noqa: BLE001 a bug of ours must not end the log for good
             self._lost += len(records)
             self._say(error, "a bug of ours; events are dropped", dropped=self._lost)
-            if self._log.chained is not None:
-                self._log.chained.tell(LOST, records=len(records), why="a bug of ours")
+            self._untold += len(records)
         # Only now: a control process that is killed loses no line, and those of a chain come out once all the same.
         if settled == len(records):
             region.release()

@@ -310,8 +310,7 @@ def test_the_first_line_waits_too(path, tmp_path):
 
 def test_losses_are_told_in_the_chain(path):
     log = open_log(path)
-    log.chained.tell("lost", records=7, why="the journal had no room")
-    log.tick(NOW)
+    assert log.chained.lose(7, "the journal had no room", NOW)
     said = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert [(each["event"], each.get("records")) for each in said] == [("start", None), ("lost", 7)]
     verifier = Verifier(lambda checkpoint: "")

@@ -1,5 +1,6 @@
 """What carries journals into logs."""
 
+import json
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from blocker.events import ATTEMPT
 from blocker.serve import drain
 from blocker.serve.drain import Drainer
 from blocker.sinks.querylog import QueryLog
-from blocker.sinks.region import Region
+from blocker.sinks.region import Region, Word
 from tests.oracle import taken
 
 V4 = b"\xc0\x00\x02\x01"
@@ -98,6 +99,24 @@ def test_in_the_end_everything_is_written(tmp_path: Path, monkeypatch: pytest.Mo
         region.journal(ATTEMPT, 1.7e9, V4, b'"n":%d' % number)
     assert drainer.end(10)
     assert sum(len(each.read_bytes().splitlines()) for each in tmp_path.iterdir()) == 10_000
+
+
+def test_a_loss_that_cannot_be_told_is_told_later_also_by_another_process(tmp_path: Path) -> None:
+    region, folder = filled(10), tmp_path / "later"
+    region.words[Word.DROPPED] = 7
+    log = QueryLog(Log(attempts=folder / "a"), Evidence(chain=True), "dns1", tmp_path / "checkpoints")
+    Drainer([region], log).drain()
+    assert log.chained is not None
+    log.close(1.7e9)  # as if it was killed: nothing could be written
+    folder.mkdir()
+    drainer = Drainer(
+        [region], QueryLog(Log(attempts=folder / "a"), Evidence(chain=True), "dns1", tmp_path / "checkpoints")
+    )
+    drainer.start()
+    assert drainer.end(10)
+    *_, told, closed = map(json.loads, (folder / "a").read_text().splitlines())
+    assert (told["event"], told["records"]) == ("lost", 7)
+    assert "end yes" in closed["statement"]
 
 
 def test_what_waited_for_a_disk_is_written_in_the_end_if_it_can_be(tmp_path: Path) -> None:
