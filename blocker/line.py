@@ -277,7 +277,7 @@ class Line:
                 who = self._servers(exchange, query, exchange.waiting or Waiting(response, ending, entry), now)
                 if who is None:
                     return
-                found = weightier(found, inspect_servers(policy, self.index, query.qname, who, udp))
+                found = weightier(found, inspect_servers(policy, self.index, query.qname, response, who, udp))
             if found is not PASSTHRU:
                 if found.action is not Action.PASSTHRU:
                     self._block(exchange, query, found, now)

@@ -241,30 +241,30 @@ def is_judged_by_servers(policy: Policy, index: Index, name: Name) -> bool:
     return index.judges_servers and not _within(name, policy.forwarded)
 
 
-def inspect_servers(policy: Policy, index: Index, qname: Name, servers: Servers, udp: bool = False) -> Verdict:
-    """Say whether a response to `qname` may be told that came from zones of these `servers`.
+def inspect_servers(
+    policy: Policy, index: Index, qname: Name, facts: Facts, servers: Servers, udp: bool = False
+) -> Verdict:
+    """Say whether a response to `qname`, which has passed `inspect`, may be told as it came from zones of `servers`.
 
-    RPZ's last triggers: what the client, the question, or an address in the answer excepts or blocks goes first.
-    Every server must pass; one that a feed excepts lifts nothing from another.
+    RPZ's last triggers: what a feed says of the client, the question or the addresses in the answer goes first. Every
+    server must pass; one that a feed excepts lifts nothing from another.
     """
+    found: list[tuple[Iterable[tuple[Rule, ...]], Trigger, str]] = []
+    found += [
+        (held, Trigger.NSDNAME, names.to_text(name)) for name in servers.names if (held := index.find_server(name))
+    ]
+    found += [
+        ([(rule,) for rule in at], Trigger.NSIP, str(ip_address(address)))
+        for address in servers.addresses
+        if (at := index.find_server_address(address))
+    ]
     noted = PASSTHRU
-    for name in servers.names:
-        if found := index.find_server(name):
-            spared = _spared(policy, index, qname)
-            via = names.to_text(name)
-            verdict = _judge(policy, found, names.ROOT, Trigger.NSDNAME, via, qname, udp, spared)
-            if ends(verdict):
-                return verdict
-            noted = weightier(noted, verdict)
-    for address in servers.addresses:
-        if held := index.find_server_address(address):
-            ranges = ((rule,) for rule in held)
-            spared = _spared(policy, index, qname)
-            via = str(ip_address(address))
-            verdict = _judge(policy, ranges, names.ROOT, Trigger.NSIP, via, qname, udp, spared)
-            if ends(verdict):
-                return verdict
-            noted = weightier(noted, verdict)
+    for rules, trigger, via in found:
+        spared = _spared(policy, index, qname) | _spared_by_addresses(policy, index, facts.addresses)
+        verdict = _judge(policy, rules, names.ROOT, trigger, via, qname, udp, spared)
+        if ends(verdict):
+            return verdict
+        noted = weightier(noted, verdict)
     return noted
 
 
@@ -340,12 +340,23 @@ def _judge(
 
 def _spared(policy: Policy, index: Listed, qname: Name) -> set[_Pardon]:
     """Return what exceptions in feeds, for the client and for the question, shield its answer from."""
-    found: set[_Pardon] = set()
-    for rules in (policy.client_rules, *index.find(qname)):
-        for rule in rules:
-            if rule.feed and rule.app in policy.apps and (rule.allow or rule.answer is Action.TCP_ONLY):
-                found |= _pardons(rule, shadow=_is_shadow(rule, stage_of(policy, rule.app, rule.origin)))
-    return found
+    return _pardoned(policy, (policy.client_rules, *index.find(qname)))
+
+
+def _spared_by_addresses(policy: Policy, index: Listed, told: Sequence[bytes]) -> set[_Pardon]:
+    """Return what exceptions in feeds for all of the addresses of an answer shield it from."""
+    each = [_pardoned(policy, (index.find_address(addresses.inner(address)),)) for address in told]
+    return each[0].intersection(*each[1:]) if each else set()
+
+
+def _pardoned(policy: Policy, found: Iterable[tuple[Rule, ...]]) -> set[_Pardon]:
+    return {
+        pardon
+        for rules in found
+        for rule in rules
+        if rule.feed and rule.app in policy.apps and (rule.allow or rule.answer is Action.TCP_ONLY)
+        for pardon in _pardons(rule, shadow=_is_shadow(rule, stage_of(policy, rule.app, rule.origin)))
+    }
 
 
 def _is_shadow(rule: Rule, staged: Staged | None) -> bool:

@@ -228,6 +228,16 @@ class _Server(NamedTuple):
     addresses: tuple[bytes, ...] = ()
 
 
+class _Told(NamedTuple):
+    """An answer, as `inspect_servers` must know it."""
+
+    aliases: tuple[Name, ...] = ()
+    addresses: tuple[bytes, ...] = ()
+
+
+_NOTHING: Final = _Told()
+
+
 class _ServerNames(_Names):
     """The walk over the names of name servers."""
 
@@ -238,7 +248,7 @@ class _ServerNames(_Names):
 
     def _asked(self, name: Name) -> tuple[Word | None, Word | None]:
         at, below = (
-            inspect_servers(self._policy, self._index, names.ROOT, _Server((each,)), True).action
+            inspect_servers(self._policy, self._index, names.ROOT, _NOTHING, _Server((each,)), True).action
             for each in (name, _PROBE + name)
         )
         return WORDS.get(at), WORDS.get(below)
@@ -248,7 +258,9 @@ def _server_addresses(index: Index, policy: Policy) -> Iterator[tuple[_Network, 
     """Yield disjoint ranges of name servers."""
     for size in (4, 16):
         for start, end in index.server_stretches(size):
-            if word := WORDS.get(inspect_servers(policy, index, names.ROOT, _Server((), (start,)), True).action):
+            if word := WORDS.get(
+                inspect_servers(policy, index, names.ROOT, _NOTHING, _Server((), (start,)), True).action
+            ):
                 for network in _networks(start, end):
                     yield network, word
 

@@ -58,7 +58,19 @@ class Server:
 
 
 def unbound(folder, upstream, zones, extra=""):
-    """Start Unbound with the policy `zones`: each a name and the clauses that follow it."""
+    """Start Unbound with the policy `zones`: each a name and the clauses that follow it; it asks `upstream`."""
+    return _unbound(
+        folder, zones, f'{extra}\nforward-zone:\n  name: "."\n  forward-addr: {upstream.host}@{upstream.port}\n'
+    )
+
+
+def recursive(folder, hints, zones=()):
+    """Start Unbound that finds name servers itself, from the root whose addresses are in the file `hints`."""
+    extra = f'  root-hints: "{hints}"\n  target-fetch-policy: "0 0 0 0 0"\n  qname-minimisation: no\n'
+    return _unbound(folder, zones, extra)
+
+
+def _unbound(folder, zones, extra):
     folder.mkdir()
     port = free_port("127.0.0.1")
     policies = "".join(f'rpz:\n  name: "{name}"\n{clauses}\n' for name, clauses in zones)
@@ -80,16 +92,13 @@ def unbound(folder, upstream, zones, extra=""):
   cache-max-ttl: 0
   num-threads: 1
 {extra}
-forward-zone:
-  name: "."
-  forward-addr: {upstream.host}@{upstream.port}
 {policies}"""
     )
     return Server(folder, [_found("unbound"), "-d", "-c", str(folder / "unbound.conf")], port)
 
 
-def named(folder, options, statements):
-    """Start BIND with more `options` and `statements`."""
+def named(folder, options, statements, keeps=0):
+    """Start BIND with more `options` and `statements`; it `keeps` what it has heard for so many seconds."""
     folder.mkdir()
     port = free_port("127.0.0.1")
     (folder / "named.conf").write_text(
@@ -101,7 +110,7 @@ def named(folder, options, statements):
   listen-on-v6 {{ none; }};
   dnssec-validation no;
   empty-zones-enable no;
-  max-cache-ttl 0;
+  max-cache-ttl {keeps};
   {options}
 }};
 controls {{ }};
@@ -121,11 +130,16 @@ def _found(program):
     return found
 
 
-def verdicts(address, names, kind="A", wait=2.0, attempts=3):
-    """Return what happens to each of `names`: pass, sinkhole, nxdomain, nodata, drop, or the rcode of a failure."""
+def verdicts(address, names, kind="A", wait=2.0, attempts=3, client=""):
+    """Return what happens to each of `names`: pass, sinkhole, nxdomain, nodata, tcp-only, drop, or a failure's rcode.
+
+    They are asked from the address `client`, if it is said.
+    """
     found = {}
     missing = list(names)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        if client:
+            sock.bind((client, 0))
         sock.connect(address)
         for _ in range(attempts):
             numbers = {}
@@ -159,6 +173,8 @@ def judged(answer):
     """Return what a resolver's answer means."""
     if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return dns.rcode.to_text(answer.rcode()).lower()
+    if answer.flags & dns.flags.TC:
+        return "tcp-only"
     addresses = {
         rdata.address
         for rrset in answer.answer
