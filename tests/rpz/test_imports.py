@@ -123,7 +123,7 @@ BAD = {
     "loop": (says([soa(6), "a CNAME b.", "b CNAME a.", soa(6)]), "lead back"),
     "huge": (says([soa(6), *(f"n{at} CNAME ." for at in range(50)), soa(6)]), "max_records"),
     "empty": (says([soa(6), soa(6)]), "cannot be read as a list|cut short"),
-    "nothing but comments for us": (says([soa(6), "x.rpz-nsdname CNAME .", soa(6)]), "cannot be read as a list"),
+    "nothing but comments for us": (says([soa(6), "x DNAME y.", soa(6)]), "cannot be read as a list"),
     "older": (says([soa(4), "a CNAME .", soa(4)]), "older than ours"),
     "refused": (says([], change=lambda message: message.set_rcode(5) or message), "REFUSED"),
     "truncated": (says([soa(6), "a CNAME .", soa(6)],
