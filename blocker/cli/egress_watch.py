@@ -97,7 +97,8 @@ def watch(
                 "blocker: no resolver is known, so every question counts as one to another: --resolver", err=True
             )
         recorded.prepare()
-        held = confine.confine(user, [Path(scratch), *observer.readable(configuration.state_dir(config))])
+        held = confine.confine(user, [Path(scratch), *confine.readable(configuration.state_dir(config))])
+        confine.start_nothing()
         shown.began(f"reading {file.name}", held)
         packets = unread = 0
         for now, packet in recorded.read(file):
@@ -111,7 +112,8 @@ def watch(
         return
     cuts = helper.cutter() if enforce else None
     sockets = [open_socket() for _ in interfaces]
-    held = confine.confine(user, [Path(scratch), *observer.readable(configuration.state_dir(config))])
+    held = confine.confine(user, [Path(scratch), *confine.readable(configuration.state_dir(config))])
+    confine.start_nothing()
     live = Live([Ring(*pair, promiscuous=promiscuous) for pair in zip(sockets, interfaces, strict=True)])
     if live.missing:
         raise CaptureError(f"{live.missing[0]}: no such interface; `ip link` shows them")

@@ -82,7 +82,7 @@ def _sinkhole(config: Config) -> Companion:
     def main(channel: socket.socket) -> int:
         from blocker.serve import sinkhole  # there alone: it reads what is said with a cryptographic library
 
-        return sinkhole.run(region, channel, heard, reset)
+        return sinkhole.run(config, region, channel, heard, reset)
 
     return Companion("sinkhole", main, (*heard, *reset), region=region)
 
@@ -138,6 +138,6 @@ def _reports(config: Config) -> Companion:
     def main(channel: socket.socket) -> int:
         from blocker.serve import reports  # there alone
 
-        return reports.run(channel, subscribed, region)
+        return reports.run(config, channel, subscribed, region)
 
     return Companion("reports", main, (subscribed,), region=region)

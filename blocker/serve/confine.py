@@ -1,7 +1,8 @@
 """Gives away what a process that reads strangers' packets does not need: accounts, capabilities, files, programs.
 
-A shell. Called once, after what needs privilege is open and before the first packet is looked at. What a kernel does
-not have (Landlock) is left out and said.
+A shell. Called once, after what needs privilege is open, before the first packet is looked at, and before the first
+thread: the kernel takes from the thread that asks, and from those that it begins later. What a kernel does not have
+(Landlock) is left out and said.
 """
 
 import contextlib
@@ -10,10 +11,13 @@ import os
 import pwd
 import resource
 import struct
+import sys
+import zoneinfo
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from blocker.egress import own
 from blocker.errors import BlockerError, CaptureError
 from blocker.serve import capabilities
 
@@ -23,6 +27,7 @@ _MOST_CAPABILITIES: Final = 64
 _READ: Final = 1 << 2 | 1 << 3  # LANDLOCK_ACCESS_FS_READ_FILE, READ_DIR
 _FILE_ACCESSES: Final = {1: 13, 2: 14, 3: 15, 4: 15}  # Landlock's version: how many accesses to files it governs
 _NET_ACCESSES: Final = 3  # bind and connect of TCP, from version 4 on
+_SCOPES: Final = 3  # abstract sockets, and signals to processes outside, from version 6 on
 _MEMORY: Final = 4 << 30  # octets of address space
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -38,7 +43,8 @@ def confine(user: str, readable: Iterable[Path]) -> list[str]:
         capabilities.limit(())
         _libc.prctl(_DUMPABLE, 0, 0, 0, 0)
         held.append("no capabilities")
-        _limit()
+        _limit(resource.RLIMIT_CORE, 0)
+        _limit(resource.RLIMIT_AS, _MEMORY)
         if version := _landlock(readable):
             held.append(f"Landlock {version}")
     except CaptureError:
@@ -48,6 +54,17 @@ def confine(user: str, readable: Iterable[Path]) -> list[str]:
             f"privileges cannot be given away: {error}. Packets of strangers are not read with them; nothing was."
         ) from error
     return held
+
+
+def start_nothing() -> None:
+    """Start no process and no thread any more, where we are not root: then that is nobody's to forbid."""
+    _limit(resource.RLIMIT_NPROC, 0)
+
+
+def readable(state: Path) -> list[Path]:
+    """Return what such a process still has to read: lists, addresses, time zones, what Python may want to import."""
+    code = (*(Path(entry) for entry in sys.path if entry), Path(sys.prefix), Path(os.__file__).parent)
+    return [state, own.NET, *map(Path, zoneinfo.TZPATH), *code]
 
 
 def _give_up_accounts(user: str) -> list[str]:
@@ -63,21 +80,21 @@ def _give_up_accounts(user: str) -> list[str]:
     return [f"account {user}"]
 
 
-def _limit() -> None:
-    """Start no process, leave no image of our memory, grow no further: where a sandbox does not forbid to say so."""
-    limits = ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_AS, _MEMORY))
-    for limit, most in limits:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(limit, (most, most))
+def _limit(limit: int, most: int) -> None:
+    with contextlib.suppress(OSError, ValueError):  # where a sandbox does not let us say so
+        resource.setrlimit(limit, (most, most))
 
 
 def _landlock(readable: Iterable[Path]) -> int:
-    """Allow reading below `readable` and nothing else of files and of TCP; return Landlock's version, 0 without."""
+    """Allow reading below `readable` and nothing else of files, of TCP and of signals to others.
+
+    Returns Landlock's version, 0 without.
+    """
     version: int = _libc.syscall(_LANDLOCK_CREATE, None, 0, 1)
     if version < 1:  # an older kernel, or switched off
         return 0
     files = (1 << _FILE_ACCESSES.get(version, 16)) - 1
-    rules = struct.pack("=Q", files) + (struct.pack("=Q", _NET_ACCESSES) if version >= 4 else b"")
+    rules = struct.pack("=QQQ", files, _NET_ACCESSES, _SCOPES)[: 24 if version >= 6 else 16 if version >= 4 else 8]
     ruleset = _libc.syscall(_LANDLOCK_CREATE, rules, len(rules), 0)
     if ruleset < 0:
         raise OSError(ctypes.get_errno(), "Landlock")

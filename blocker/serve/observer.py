@@ -6,15 +6,12 @@
 Started by the supervisor by fork. DNS goes on without it; what it misses meanwhile is counted as lost by the kernel.
 """
 
-import os
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Final
 
 import setproctitle
@@ -60,9 +57,10 @@ def run(
     priority.be_prompt()  # a connection that was found out goes on for as long as we wait
     watching = config.egress.watch
     log = oplog.get("watch")
+    held = confine.confine("", confine.readable(configuration.state_dir(config)))
     news = News(Link(supervisor))
     news.start()
-    held = confine.confine("", readable(configuration.state_dir(config)))
+    confine.start_nothing()
     pairs = zip(sockets, watching.interfaces, strict=True)
     live = Live([Ring(*pair, promiscuous=watching.promiscuous) for pair in pairs])
     log.info("looking at packets", interfaces=", ".join(watching.interfaces), held=", ".join(held))
@@ -70,11 +68,6 @@ def run(
     if generation is None:
         return 0 if news.stopped else 1
     return Watch(live, cuts, region, news, generation).serve()
-
-
-def readable(state: Path) -> list[Path]:
-    """Return what this process still has to read: lists, its addresses, and what Python may want to import."""
-    return [state, own.NET, *(Path(entry) for entry in sys.path if entry), Path(sys.prefix), Path(os.__file__).parent]
 
 
 def resolvers(config: Config, more: Iterable[str] = ()) -> frozenset[bytes]:

@@ -13,9 +13,11 @@ from typing import Final
 
 import setproctitle
 
+from blocker import config as configuration
+from blocker.config import Config
 from blocker.egress import reports
 from blocker.errors import BlockerError, KernelError
-from blocker.serve import priority
+from blocker.serve import confine, priority
 from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
 from blocker.serve.link import Link
@@ -26,11 +28,12 @@ _LARGEST: Final = 1 << 18  # octets that the kernel brings at once
 _BEAT: Final = 1.0  # seconds between signs of life
 
 
-def run(supervisor: socket.socket, subscribed: socket.socket, region: Region) -> int:
+def run(config: Config, supervisor: socket.socket, subscribed: socket.socket, region: Region) -> int:
     """Be the process: the body of a forked child. Returns its exit status."""
     setproctitle.setproctitle("blocker: reports")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
     priority.give_way()
+    confine.confine("", confine.readable(configuration.state_dir(config)))
     return Reports(Link(supervisor), subscribed, region).serve()
 
 

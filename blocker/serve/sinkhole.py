@@ -23,7 +23,7 @@ from blocker import config as configuration
 from blocker.config import Config
 from blocker.egress.attempt import Flow
 from blocker.errors import BlockerError
-from blocker.serve import priority
+from blocker.serve import confine, priority
 from blocker.serve.accept import Acceptor, descriptors
 from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
@@ -43,7 +43,11 @@ _SAY_EVERY: Final = 60.0  # seconds between two tracebacks
 
 
 def run(
-    region: Region, supervisor: socket.socket, heard: Sequence[socket.socket], reset: Sequence[socket.socket]
+    config: Config,
+    region: Region,
+    supervisor: socket.socket,
+    heard: Sequence[socket.socket],
+    reset: Sequence[socket.socket],
 ) -> int:
     """Be the sinkhole process: the body of a forked child. Returns its exit status.
 
@@ -52,6 +56,7 @@ def run(
     setproctitle.setproctitle("blocker: sinkhole")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
     priority.give_way()
+    confine.confine("", confine.readable(configuration.state_dir(config)))
     asyncio.run(Sinkhole(region, Link(supervisor)).serve(heard, reset))
     return 0
 

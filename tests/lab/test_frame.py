@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.e2e.daemon import eventually
 from tests.e2e.test_privileges import folder, readable  # noqa: F401 (fixtures)
-from tests.lab.lab import CONFIG, OTHER, Lab
+from tests.lab.lab import CONFIG, GATEWAY, OTHER, Lab
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "deploy" / "systemd"
@@ -18,8 +18,12 @@ WECHAT = "43.130.30.240"
 
 
 def capabilities(pid: int) -> tuple[int, int]:
-    words = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(words["CapPrm"], 16), int(words["CapEff"], 16)
+    """Return what any thread of a process holds."""
+    held = [0, 0]
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        words = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        held = [had | int(words[kind], 16) for had, kind in zip(held, ("CapPrm", "CapEff"), strict=True)]
+    return held[0], held[1]
 
 
 def processes(lab: Lab) -> dict[str, int]:
@@ -40,6 +44,28 @@ def test_only_the_egress_process_has_the_privilege(lab: Lab):
             assert held == (wanted, wanted), name
         else:
             assert (held[0] & wanted, held[1] & wanted) == (0, 0), name
+
+
+def test_who_reads_what_strangers_send_holds_no_privilege_at_all(lab: Lab):
+    """Though we were started as root, and stay it; schedules in a zone of the system's are still understood."""
+    lab.start(CONFIG | {
+        "egress": CONFIG["egress"] | {"watch": {"interfaces": ["lan"], "enforce": True}},
+        "answers": {"sinkhole_v4": [GATEWAY]},
+        "sinkhole": {"serve": True},
+        "groups": [CONFIG["groups"][0] | {"schedules": [{"apps": ["kaspersky"], "zone": "America/Toronto"}]}],
+    })  # fmt: skip
+    eventually(lambda: lab.metric("blocker_egress_up", process="watch") == 1)
+    for name in ("watch", "reports", "sinkhole"):
+        pid = processes(lab)[name]
+        assert capabilities(pid) == (0, 0), name
+        assert "NoNewPrivs:\t1" in Path(f"/proc/{pid}/status").read_text(), name
+    assert lab.device.tcp(WECHAT, 8080).visibly_refused
+    lab.recorded(app="wechat", trigger="address")
+    lab.device.tls("11.77.9.9", 443, "www.tiktok.com")
+    lab.recorded(app="tiktok", trigger="sni")
+    said = lab.device.tcp(GATEWAY, 80, b"GET / HTTP/1.1\r\nHost: www.tiktok.com\r\n\r\n").said
+    assert said.startswith(b"HTTP/1.1 451")
+    lab.recorded(app="tiktok", trigger="http-host")
 
 
 def test_an_account_without_privileges_serves_and_may_still_change_the_rules(lab: Lab, folder, readable):  # noqa: F811

@@ -12,13 +12,15 @@ from blocker.errors import CaptureError
 from blocker.serve import confine
 
 TRIES = """
-import json, os, socket, sys
+import json, os, signal, socket, sys
 from pathlib import Path
 from blocker.serve import confine
 
 allowed, other = Path(sys.argv[1]), Path(sys.argv[2])
 opened = open(allowed / "file", "rb")
+listening = socket.create_server(("127.0.0.1", 0))
 held = confine.confine("nobody", [allowed])
+confine.start_nothing()
 
 def attempt(what):
     try:
@@ -38,6 +40,8 @@ print(json.dumps({
     "rules": attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 255)),
     "become root": attempt(lambda: os.setuid(0)),
     "run a program": attempt(lambda: os.posix_spawn("/bin/true", ["true"], {})),
+    "connect": attempt(lambda: socket.socket().connect(listening.getsockname())),
+    "end a process": attempt(lambda: os.kill(int(sys.argv[3]), signal.SIGKILL)),
 }))
 """
 
@@ -50,9 +54,10 @@ def tried(tmp_path_factory):
             above.chmod(0o755)
         (folder / "file").write_bytes(b"hello")
     root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", TRIES, *map(str, folders)], cwd=root, capture_output=True, text=True, check=False
-    )
+    with subprocess.Popen(["sleep", "60"], user="nobody") as neighbour:
+        command = [sys.executable, "-c", TRIES, *map(str, (*folders, neighbour.pid))]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        neighbour.kill()
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -60,6 +65,12 @@ def tried(tmp_path_factory):
 def test_it_is_nobody_without_capabilities(tried):
     assert tried["uid"] not in (0, os.getuid())
     assert tried["held"][:2] == ["account nobody", "no capabilities"]
+
+
+@pytest.mark.parametrize(("what", "version"), [("connect", 4), ("end a process", 6)])
+def test_what_it_may_not_where_the_kernel_is_new_enough(tried, what, version):
+    held = next((int(each.split()[1]) for each in tried["held"] if each.startswith("Landlock")), 0)
+    assert tried[what] == ("PermissionError" if held >= version else "done")
 
 
 @pytest.mark.parametrize(("what", "result"), [
