@@ -25,7 +25,7 @@ from blocker.candidates.store import Candidate, State, Store
 from blocker.cli import control, feeds
 from blocker.cli.options import config_option, json_option
 from blocker.config import Config
-from blocker.errors import CandidateError
+from blocker.errors import BlockerError, CandidateError
 from blocker.lists import gather
 from blocker.policy import Scope
 from blocker.simulate import relatives
@@ -133,10 +133,7 @@ def accept(name: str, app: str | None, by: str, reason: str, exact: bool, to: Pa
     with accepting.alone(target.parent):
         scope = Scope.EXACT if exact else Scope.SUFFIX
         before = accepting.add(target, finding.app, finding.name, scope, decision, finding)
-        reply = None if to is not None else _reload(found)
-        if reply is not None and not reply["ok"]:
-            accepting.write(target, before)  # what the server refuses would refuse every later reload too
-            control.finish(reply, "not accepted: the running blocker refuses it", as_json=False)
+        reply = None if to is not None else _reload(found, target, before, "accepted")
     store.decide(finding.name, finding.app, State.ACCEPTED, by, reason, decision.when)
     force = (
         "in force" if reply is not None else "in force when it is loaded" if to else "in force when the blocker runs"
@@ -193,10 +190,7 @@ def _undo(found: Config, finding: Finding) -> str:
         before = accepting.remove(target, finding.name)
         if before is None:
             return f"; {target} does not hold it: if it was accepted into another list, take it out there"
-        reply = _reload(found)
-        if reply is not None and not reply["ok"]:
-            accepting.write(target, before)
-            control.finish(reply, "not dismissed: the running blocker refuses it", as_json=False)
+        reply = _reload(found, target, before, "dismissed")
     return f"; taken out of {target}{'' if reply is not None else ', which counts when the blocker runs'}"
 
 
@@ -232,12 +226,23 @@ def _search(found: Config, logs: Iterable[Path], stated: Format | None) -> list[
         return sorted(search.findings(), key=lambda each: -each.score)
 
 
-def _reload(found: Config) -> dict[str, Any] | None:
-    """Have the running blocker take up the list; None: none runs, and it will when it starts."""
+def _reload(found: Config, target: Path, before: bytes | None, done: str) -> dict[str, Any] | None:
+    """Have the running blocker take up the list at `target`; None: none runs, and it will when it starts.
+
+    If it does not, what stood there `before` comes back, since what it refuses would refuse every later reload too,
+    and the command ends: the name was not `done`.
+    """
     try:
-        return control.ask(config.control_socket(found), "reload", _PATIENCE)
+        reply = control.ask(config.control_socket(found), "reload", _PATIENCE)
     except control.NotRunningError:
         return None
+    except BlockerError:
+        accepting.write(target, before)
+        raise
+    if not reply["ok"]:
+        accepting.write(target, before)
+        control.finish(reply, f"not {done}: the running blocker refuses it", as_json=False)
+    return reply
 
 
 def _data(each: Candidate) -> dict[str, object]:

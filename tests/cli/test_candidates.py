@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from blocker.candidates.finding import Evidence, Finding, Kind
 from blocker.candidates.store import Store
 from blocker.cli import blocker, candidates
+from blocker.errors import BlockerError
 from blocker.lists import source
 
 LIST = "app: tiktok\nbrand: [tiktok]\nentries:\n  - {value: tiktok.com, kind: suffix}\n"
@@ -84,6 +85,18 @@ def test_what_the_running_blocker_refuses_is_taken_back(run, store, tmp_path, mo
     result = run("accept", "new.example", *WHO)
     assert result.exit_code == 1
     assert "not accepted: the running blocker refuses it: no memory" in result.output
+    assert not (tmp_path / "lists/candidates-tiktok.yaml").exists()
+    assert [each.state for each in store.all()] == ["open"]
+
+
+def test_what_the_running_blocker_cannot_be_told_is_taken_back(run, store, tmp_path, monkeypatch):
+    def silent(*_):
+        raise BlockerError("no reply within 130 seconds")
+
+    store.put([FOUND], 0.0)
+    monkeypatch.setattr(candidates.control, "ask", silent)
+    result = run("accept", "new.example", *WHO)
+    assert (result.exit_code, "no reply" in result.output) == (2, True)
     assert not (tmp_path / "lists/candidates-tiktok.yaml").exists()
     assert [each.state for each in store.all()] == ["open"]
 
