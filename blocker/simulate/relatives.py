@@ -12,6 +12,7 @@ from typing import Final
 
 from blocker import names
 from blocker.candidates.seen import Seen, of_verdict
+from blocker.config import SELFTEST
 from blocker.errors import LogError, NameFormatError
 from blocker.policy import Verdict
 from blocker.simulate.logs import detect
@@ -75,8 +76,8 @@ def _query(line: bytes) -> Query | None:
     """Return the query on `line`; None: it is about something else. Raises BadLineError."""
     try:
         said = json.loads(line)
-        if is_other(said) or "destination" in said:  # a connection that named a host asked for nothing
-            return None
+        if is_other(said) or "destination" in said or said.get("group") == SELFTEST:
+            return None  # a connection that named a host asked for nothing
         found = Query(said["time"], said["client"], said["qname"], said["qtype"], said.get("via", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadLineError(f"not a line of ours: {quoted(line.decode('utf-8', 'replace').strip())}") from error

@@ -54,9 +54,10 @@ def test_lines_of_our_log_that_are_no_queries_are_passed_over(tmp_path, side):
     path = tmp_path / "log.jsonl"
     note = '{"time":"2026-11-23T10:00:00.000000Z","event":"checkpoint","statement":"s"}\n'
     seen = '{"time":"2026-11-23T10:00:00.000000Z","client":"192.0.2.5","qname":"a.example","destination":"192.0.2.9"}\n'
-    path.write_text(line("www.game.example") + note + seen)
+    own = line("www.game.example").replace('"default"', '"selftest"')
+    path.write_text(line("www.game.example") + note + seen + own)
     found, tally = read(path, side)
-    assert (len(found), tally.queries, tally.ignored, tally.bad) == (1, 1, 2, 0)
+    assert (len(found), tally.queries, tally.ignored, tally.bad) == (1, 1, 3, 0)
 
 
 def test_others_logs(tmp_path, side):

@@ -47,6 +47,7 @@ def test_a_line_as_the_server_writes_it(engine):
 @pytest.mark.parametrize("line", [
     b'{"time":"2026-11-23T21:37:51.935964Z","event":"checkpoint","statement":"s","node":"dns1","seq":2,"hash":"9b"}\n',
     b'{"time":"2026-11-23T21:37:51.935964Z","client":"192.0.2.5","group":"staff","destination":"203.0.113.9"}\n',
+    GOOD.replace(b"staff", b"selftest"),
 ])  # fmt: skip
 def test_lines_of_the_log_that_are_no_queries_are_not_bad(engine, line):
     content = GOOD + line + GOOD
