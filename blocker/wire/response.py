@@ -186,6 +186,9 @@ def _scan(wire: bytes, base: int, qtype: int) -> Response:
         sections = wire[base:opt_start]
         if opt_end != len(wire):  # records behind OPT: cutting it out would break their compression
             return _scan(reordered(wire, base, answers + authorities + additionals + 1), base, qtype)
+    if has_ech:  # `without_ech` writes the message anew, and no name in it may be in the way then
+        for _ in records(wire, base, answers + authorities + additionals):
+            pass
     return Response(
         flags,
         rcode,

@@ -153,6 +153,21 @@ def test_refused(wire):
     assert caught.value.rcode == constants.SERVFAIL
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        b"\xff\x00\0\x10\0\1\0\0\0\1\0\2\1x",  # an owner that points forward
+        b"\xc0\x0c\0\x0c\0\1\0\0\0\1\0\2\1x",  # a name in rdata without an end
+    ],
+)
+def test_what_could_not_be_written_anew_without_its_ech_is_refused(beside):
+    """By whoever reads what an upstream said: later it would look like a bug of ours."""
+    reply = record(65, b"\0\1\0\0\5\0\1x")
+    assert scan(reply, END, 65).has_ech
+    with pytest.raises(WireError):
+        scan(reply[:7] + b"\2" + reply[8:] + beside, END, 65)
+
+
 @pytest.mark.parametrize("rtype", [64, 65])
 def test_a_service_target_must_not_be_compressed(rtype):
     """RFC 9460 §2.2. What is looked at here would be another name once `without_ech` has written the message anew."""
