@@ -4,6 +4,7 @@ Pure: time is an argument, in seconds of a clock that never goes back. Bounded: 
 what it was told longest ago, and where all devices together hold too much, the one that holds most does.
 """
 
+import heapq
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -54,9 +55,8 @@ class Book:
         found = []
         if (excess := len(self._devices.get(device, ())) - self.per_device) > 0:
             found += self._forget_oldest(device, excess + self.per_device // _SHARE)
-        while self.pairs > self.most:
-            largest = max(self._devices, key=lambda each: len(self._devices[each]))
-            found += self._forget_oldest(largest, max(1, len(self._devices[largest]) // _SHARE))
+        if self.pairs > self.most:
+            found += self._make_room()
         return found
 
     def expire(self, now: float, most: int) -> int:
@@ -83,6 +83,24 @@ class Book:
         """Forget everything."""
         self._devices.clear()
         self.pairs = 0
+
+    def _make_room(self) -> list[Pair]:
+        """Forget an eighth of all, always of the device that holds most then; of equals, of who came first.
+
+        At once: who pretends to be very many devices would else have all of them compared for each new pair.
+        """
+        found: list[Pair] = []
+        goal = self.most - self.most // _SHARE
+        largest = [(-len(held), order, device) for order, (device, held) in enumerate(self._devices.items())]
+        heapq.heapify(largest)
+        while self.pairs > goal:
+            less, order, device = largest[0]
+            found += self._forget_oldest(device, max(1, -less // _SHARE))
+            if left := len(self._devices.get(device, ())):
+                heapq.heapreplace(largest, (-left, order, device))
+            else:
+                heapq.heappop(largest)
+        return found
 
     def _forget_oldest(self, device: bytes, count: int) -> list[Pair]:
         held = self._devices[device]

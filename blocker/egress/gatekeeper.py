@@ -172,7 +172,7 @@ class Gatekeeper:
                 self._log.warning("the gate's sets were emptied; devices ask again")
                 self._book.clear()
                 self._latest.clear()
-                self._tell(talk.forget(()))
+                self._tell(talk.forget_all())
                 return
 
     def _run(self) -> None:
@@ -291,7 +291,8 @@ class Gatekeeper:
         if gone := self._book.surplus(device):
             wanted |= dict.fromkeys(gone, 0)
             self._words[Word.GATE_EVICTED] += len(gone)
-            self._tell(talk.forget({pair.device for pair in gone}))
+            for message in talk.forget({pair.device for pair in gone}):
+                self._tell(message)
 
     def _make(self, wanted: dict[Pair, int]) -> None:
         try:

@@ -22,8 +22,11 @@ _ADDRESS: Final = struct.Struct("=BBBBi")  # ifaddrmsg: family, prefix, flags, s
 _DESTINATION: Final = 1  # NDA_DST
 _HARDWARE: Final = 2  # NDA_LLADDR
 _LOCAL: Final = (2, 1)  # IFA_LOCAL, else IFA_ADDRESS
+_AGES: Final = 3  # NDA_CACHEINFO: when it was confirmed, used and updated
+_TICKS: Final = struct.Struct("=III")  # hundredths of a second ago
 _UNUSABLE: Final = 0x01 | 0x20 | 0x40  # incomplete, failed, without a hardware address
-_MOST: Final = 16  # addresses of one device; more are several devices
+_MOST: Final = 16  # addresses of one device at a time; more are several devices
+_LATELY: Final = 86_400.0  # seconds: the kernel keeps what a device has not used for weeks, and takes it for its own
 _MOST_DEVICES: Final = 100_000  # the kernel keeps fewer (gc_thresh3)
 _LOOPBACK: Final = (b"\x7f", bytes(15) + b"\1")
 
@@ -40,13 +43,13 @@ class Neighbours:
 
     def __init__(self) -> None:
         self._links: dict[bytes, Link] = {}
-        self._addresses: dict[Link, list[bytes]] = {}
+        self._addresses: dict[Link, dict[bytes, float]] = {}  # when each was heard of last
         self._ours: set[bytes] = set()
 
-    def heard(self, wire: bytes) -> tuple[list[bytes], bool]:
+    def heard(self, wire: bytes, now: float) -> tuple[list[bytes], bool]:
         """Take what the kernel says; return the addresses that devices were found to have, and if a dump has ended.
 
-        Raises KernelError.
+        `now` is in seconds of a clock that never goes back. Raises KernelError.
         """
         found: list[bytes] = []
         ended = False
@@ -54,7 +57,7 @@ class Neighbours:
             if kind in (framing.DONE, framing.ERROR):
                 ended = True
             elif kind in (_NEW_NEIGHBOUR, _OLD_NEIGHBOUR) and len(payload) >= _NEIGHBOUR.size:
-                found += self._neighbour(payload, gone=kind == _OLD_NEIGHBOUR)
+                found += self._neighbour(payload, now, gone=kind == _OLD_NEIGHBOUR)
             elif kind in (_NEW_ADDRESS, _OLD_ADDRESS) and len(payload) >= _ADDRESS.size:
                 self._own(payload, gone=kind == _OLD_ADDRESS)
         return found, ended
@@ -70,7 +73,7 @@ class Neighbours:
         if len(client) == size == 4:
             return mine
         link = self._links.get(client)
-        held = self._addresses.get(link, []) if link is not None else []
+        held = self._addresses.get(link, {}) if link is not None else {}
         if len(held) > _MOST:
             return mine
         return mine + [each for each in held if len(each) == size and each != client and is_routable(each)]
@@ -78,12 +81,12 @@ class Neighbours:
     def donors(self, address: bytes) -> list[bytes]:
         """Return the other addresses of the device at `address`, whose answers are meant for it too."""
         link = self._links.get(address)
-        held = self._addresses.get(link, []) if link is not None else []
+        held = self._addresses.get(link, {}) if link is not None else {}
         if len(held) > _MOST:
             return []
         return [each for each in held if each != address and (len(address) == 16 or len(each) == 16)]
 
-    def _neighbour(self, payload: bytes, *, gone: bool) -> Iterator[bytes]:
+    def _neighbour(self, payload: bytes, now: float, *, gone: bool) -> Iterator[bytes]:
         _, interface, state, _, _ = _NEIGHBOUR.unpack_from(payload)
         said = dict(framing.attributes(payload[_NEIGHBOUR.size :]))
         address, hardware = said.get(_DESTINATION, b""), said.get(_HARDWARE, b"")
@@ -92,17 +95,27 @@ class Neighbours:
         link = (interface, hardware)
         former = self._links.get(address)
         usable = not gone and not state & _UNUSABLE and any(hardware)
+        since = now - _age(said.get(_AGES, b""))
         if usable and former == link:
+            self._addresses[link][address] = since
             return
         if former is not None and (usable or gone):
-            del self._links[address]
-            self._addresses[former].remove(address)
-            if not self._addresses[former]:
-                del self._addresses[former]
+            self._forget(address, former)
         if usable and len(self._links) < _MOST_DEVICES:
             self._links[address] = link
-            self._addresses.setdefault(link, []).append(address)
-            yield address
+            held = self._addresses.setdefault(link, {})
+            held[address] = since
+            if len(held) > _MOST:
+                for old in [each for each, heard in held.items() if heard < now - _LATELY]:
+                    self._forget(old, link)
+            if address in self._links:
+                yield address
+
+    def _forget(self, address: bytes, link: Link) -> None:
+        del self._links[address]
+        del self._addresses[link][address]
+        if not self._addresses[link]:
+            del self._addresses[link]
 
     def _own(self, payload: bytes, *, gone: bool) -> None:
         said = dict(framing.attributes(payload[_ADDRESS.size :]))
@@ -113,6 +126,11 @@ class Neighbours:
             self._ours.discard(address)
         else:
             self._ours.add(address)
+
+
+def _age(octets: bytes) -> float:
+    """Return the seconds since a neighbour was there, or somebody wanted to talk to it."""
+    return min(_TICKS.unpack_from(octets)[:2]) / 100 if len(octets) >= _TICKS.size else 0.0
 
 
 def is_routable(address: bytes) -> bool:

@@ -5,6 +5,7 @@ Needs no privilege.
 
 import errno
 import socket
+import time
 from typing import Final
 
 from blocker.egress import neighbours
@@ -47,7 +48,7 @@ class Rtnetlink:
                     raise KernelError(f"rtnetlink: {error.strerror}", error.errno or 0) from error
                 self._read_all()  # some news were lost
                 continue
-            news, ended = self.known.heard(wire)
+            news, ended = self.known.heard(wire, time.monotonic())
             found += news
             if ended:
                 self._ask_next()

@@ -129,9 +129,14 @@ def done(number: int, status: Status) -> bytes:
     return _DONE + _NUMBER.pack(number) + bytes((status,))
 
 
-def forget(clients: Iterable[bytes]) -> bytes:
-    """Return that nothing said of `clients` holds any longer; of nobody, if there are none."""
-    return _FORGET + b"".join(map(_address, clients))
+def forget(clients: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield messages that say that nothing said of `clients` holds any longer."""
+    return _lists(_FORGET, clients)
+
+
+def forget_all() -> bytes:
+    """Return that nothing said of anybody holds any longer."""
+    return _FORGET
 
 
 def answer_size(answer: Answer) -> int:
@@ -147,9 +152,7 @@ def met(answers: Iterable[Answer], number: int = 0) -> bytes:
 
 def refused(addresses: Iterable[bytes], *, refused: bool) -> Iterator[bytes]:
     """Yield messages that say that these addresses are refused, or no longer."""
-    head, room = _REFUSED + bytes((refused,)), MAX_MESSAGE // 17 - 1
-    told = [_address(each) for each in addresses]
-    yield from (head + b"".join(told[at : at + room]) for at in range(0, len(told), room))
+    return _lists(_REFUSED + bytes((refused,)), addresses)
 
 
 def banned(asked: Iterable[Name]) -> bytes:
@@ -165,6 +168,13 @@ def look_up(name: Name, qtype: int) -> bytes:
 def looked_up(qtype: int, answer: Answer) -> bytes:
     """Return what came of it."""
     return _LOOKED_UP + _QTYPE.pack(qtype) + _answered(answer)
+
+
+def _lists(head: bytes, addresses: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield messages with `head` in front of as many addresses as there is room for."""
+    room = MAX_MESSAGE // 17 - 1
+    told = [_address(each) for each in addresses]
+    return (head + b"".join(told[at : at + room]) for at in range(0, len(told), room))
 
 
 def read(message: bytes) -> Message:

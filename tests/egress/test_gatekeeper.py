@@ -72,7 +72,7 @@ class Rtnetlinkless:
 
     def meet(self, *addresses, hardware=b"\2\0\0\0\0\1"):
         for each in addresses:
-            found, _ = self.known.heard(neighbour(each, hardware))
+            found, _ = self.known.heard(neighbour(each, hardware), 0.0)
             self._news += found
         self._test.send(b"\0")
 

@@ -18,10 +18,11 @@ LINK_LOCAL = b"\xfe\x80" + bytes(13) + b"\1"
 LOOPBACK = b"\x7f\0\0\1"
 
 
-def neighbour(address, hardware=MAC, *, state=REACHABLE, interface=2, kind=28):
+def neighbour(address, hardware=MAC, *, state=REACHABLE, interface=2, kind=28, age=None):
     family = 2 if len(address) == 4 else 10
     head = struct.pack("=BxxxiHBB", family, interface, state, 0, 1)
-    said = framing.attribute(1, address) + (framing.attribute(2, hardware) if hardware else b"")
+    said = b"" if age is None else framing.attribute(3, struct.pack("=IIII", age * 100, age * 100 + 1, 0, 1))
+    said += framing.attribute(1, address) + (framing.attribute(2, hardware) if hardware else b"")
     return framing.message(kind, 0, 1, head + said)
 
 
@@ -33,7 +34,7 @@ def own(address, kind=20):
 def known(*messages):
     made = Neighbours()
     for each in messages:
-        made.heard(each)
+        made.heard(each, 0.0)
     return made
 
 
@@ -72,17 +73,17 @@ def test_what_is_not_the_same_device(unlike):
 
 def test_what_changes():
     made = Neighbours()
-    assert made.heard(neighbour(V4)) == ([V4], False)
-    assert made.heard(neighbour(V4)) == ([], False)  # known
-    assert made.heard(neighbour(V6)) == ([V6], False)
-    assert made.heard(neighbour(V6, OTHER)) == ([V6], False)  # it has moved
+    assert made.heard(neighbour(V4), 0.0) == ([V4], False)
+    assert made.heard(neighbour(V4), 0.0) == ([], False)  # known
+    assert made.heard(neighbour(V6), 0.0) == ([V6], False)
+    assert made.heard(neighbour(V6, OTHER), 0.0) == ([V6], False)  # it has moved
     assert made.of(V4, 16) == []
-    made.heard(neighbour(V6, MAC))
-    made.heard(neighbour(V6, MAC, state=FAILED))  # not there just now: what it was told is still its own
+    made.heard(neighbour(V6, MAC), 0.0)
+    made.heard(neighbour(V6, MAC, state=FAILED), 0.0)  # not there just now: what it was told is still its own
     assert made.of(V4, 16) == [V6]
-    made.heard(neighbour(V6, kind=29))
+    made.heard(neighbour(V6, kind=29), 0.0)
     assert made.of(V4, 16) == []
-    assert made.heard(framing.message(framing.DONE, 0, 1, bytes(4))) == ([], True)
+    assert made.heard(framing.message(framing.DONE, 0, 1, bytes(4)), 0.0) == ([], True)
 
 
 def test_whose_answers_are_meant_for_an_address_that_turns_up():
@@ -95,6 +96,32 @@ def test_whose_answers_are_meant_for_an_address_that_turns_up():
 def test_a_repeater_is_not_one_device():
     made = known(*(neighbour(bytes((10, 0, 0, number))) for number in range(20)), neighbour(V6))
     assert (made.of(V4, 16), made.donors(V6)) == ([], [])
+
+
+DAY = 86_400
+
+
+def temporary(day):
+    return b"\x20\1" + bytes(12) + day.to_bytes(2)
+
+
+def test_a_device_that_takes_a_new_address_every_day_stays_one():
+    """The kernel keeps those of former days, as many as there is room for."""
+    made = known(neighbour(V4))
+    for day in range(40):
+        assert made.heard(neighbour(temporary(day)), day * DAY) == ([temporary(day)], False)
+        assert made.heard(neighbour(V4), day * DAY) == ([], False)
+        assert temporary(day) in made.of(V4, 16)
+        assert V4 in made.donors(temporary(day))
+
+
+def test_what_the_kernel_has_kept_for_long_when_we_begin():
+    made = Neighbours()
+    for day in range(40):
+        made.heard(neighbour(temporary(day), age=day * DAY), 100 * DAY)
+    made.heard(neighbour(V4), 100 * DAY)
+    assert temporary(0) in made.of(V4, 16)
+    assert len(made.of(V4, 16)) <= 16
 
 
 def test_we_ask_ourselves():
@@ -114,6 +141,6 @@ WIRE = neighbour(V4) + own(V6) + neighbour(V6)
 def test_any_octets_are_read_or_refused(wire):
     made = Neighbours()
     try:
-        made.heard(wire)
+        made.heard(wire, 0.0)
     except KernelError as error:
         assert str(error).startswith("netlink")  # noqa: PT017 whether it raises is not the question
