@@ -163,7 +163,8 @@ WITHOUT_TEST = {
         ),
         "tests/e2e",  # real processes
     ),
-    **dict.fromkeys(("serve/followers", "serve/zones"), "tests/rpz/test_resolvers.py"),  # real processes
+    "serve/followers": "tests/serve/test_zones.py",
+    "rpz/serials": "tests/rpz/test_history.py",
     "rpz/transfer": "tests/rpz/test_imports.py",  # against primaries that say what a test wants
     "rpz/wire": "tests/rpz/test_serve.py",
     "serve/beside": "tests/serve/test_supervisor.py",

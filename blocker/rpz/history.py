@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cmp_to_key
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Final, TextIO
 
 from blocker.names import Name
 from blocker.rpz import export
+from blocker.rpz.serials import newer
 
 KEPT: Final = 16  # steps back that IXFR can take
 _LARGEST: Final = 500_000  # changed lines in a delta, or in doubt while comparing: beyond that AXFR is as good
@@ -114,9 +116,9 @@ class History:
         return Delta(old, new, path)
 
     def _newest(self) -> Version | None:
-        """Return the version with the highest serial that is one; a file that is none is passed over."""
-        serials = sorted(int(found[1]) for each in self._folder.iterdir() if (found := _VERSION.fullmatch(each.name)))
-        for serial in reversed(serials):
+        """Return the version with the newest serial (RFC 1982) that is one; a file that is none is passed over."""
+        serials = [int(found[1]) for each in self._folder.iterdir() if (found := _VERSION.fullmatch(each.name))]
+        for serial in sorted(serials, key=cmp_to_key(_order), reverse=True):
             if version := _read(Version(serial, 0, self._folder / f"{serial}.zone", 0), self._origin):
                 return version
         return None
@@ -206,6 +208,10 @@ def _read(version: Version, origin: Name) -> Version | None:
             return replace(version, ttl=int(found[1]), records=sum(1 for _ in file))
     except (OSError, ValueError):
         return None
+
+
+def _order(one: int, other: int) -> int:
+    return 1 if newer(one, other) else -1
 
 
 def settle(file: TextIO) -> None:

@@ -21,7 +21,8 @@ from blocker.lists import feed
 from blocker.lists.must_resolve import MustResolve
 from blocker.rpz import intake, taken, transfer
 from blocker.rpz.history import settle, settle_folder
-from blocker.rpz.intake import NoStepsError, TransferError, newer
+from blocker.rpz.intake import NoStepsError, TransferError
+from blocker.rpz.serials import newer
 from blocker.rpz.taken import HEADER_LINES, Soa, header, path_of
 from blocker.rpz.transfer import Got, Wanted
 
@@ -79,9 +80,13 @@ class Import:
         raise TransferError("; ".join(problems))
 
     def _from(self, primary: Endpoint, key: dns.tsig.Key | None, now: float) -> bool:
-        if self.held is not None:
+        held = self.held
+        if held is not None and taken.soa_of(self.path, self.settings.zone) != held.soa:  # somebody has removed it
+            self._attempt(primary, key, now, None)
+            return True
+        if held is not None:
             try:
-                return self._attempt(primary, key, now, self.held)
+                return self._attempt(primary, key, now, held)
             except NoStepsError:  # the whole zone may still be right
                 pass
         return self._attempt(primary, key, now, None)

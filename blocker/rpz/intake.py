@@ -12,6 +12,7 @@ import dns.rdatatype
 import dns.rdtypes.ANY.SOA
 
 from blocker.errors import BlockerError
+from blocker.rpz.serials import newer
 from blocker.rpz.taken import Soa
 
 _MAX_RDATA: Final = 4096  # characters: local data in a policy zone is short
@@ -127,11 +128,6 @@ def _move(line: str, away: dict[str, None], to: dict[str, None]) -> None:
         del away[line]
     else:
         to[line] = None
-
-
-def newer(serial: int, than: int) -> bool:
-    """Tell whether `serial` comes after another one (RFC 1982 §3.2)."""
-    return serial != than and (serial - than) & 0xFFFFFFFF < 1 << 31
 
 
 def loop(lines: Iterable[str], origin: str) -> str:

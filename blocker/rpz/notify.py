@@ -89,7 +89,7 @@ def receive(packet: bytes, source: Address, imports: Iterable[RpzImport], keyrin
         return "", None
     if message.opcode() != dns.opcode.NOTIFY or len(message.question) != 1 or message.flags & dns.flags.QR:
         return "", None
-    reply = Reply(message, packet)
+    reply = Reply(message)
     for each in imports:
         known = any(primary.address == source for primary in each.primaries)
         signed = each.key is None or (message.had_tsig and message.keyname == dns.name.from_text(each.key))

@@ -63,7 +63,7 @@ class Primary:
         query = self._read(packet)
         if not isinstance(query, dns.message.Message):
             return query
-        reply = Reply(query, packet)
+        reply = Reply(query)
         zone, kind = self._zone(query, source)
         version = zone.history.current if zone else None
         if zone is None or version is None or kind not in ("soa", "ixfr"):
@@ -77,7 +77,7 @@ class Primary:
         if not isinstance(query, dns.message.Message):
             yield from [query] if query else ()
             return
-        reply = Reply(query, packet)
+        reply = Reply(query)
         zone, kind = self._zone(query, source)
         version = zone.history.current if zone else None
         if zone is None or version is None or not kind:

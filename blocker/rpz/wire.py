@@ -40,12 +40,12 @@ _MEMO: Final = 4096
 class Reply:
     """The messages of one answer; each is signed with the key and onto the signature of the one before it."""
 
-    def __init__(self, query: dns.message.Message, packet: bytes) -> None:
-        """Answer `query`, which came as `packet`; its signature, if any, has been verified."""
-        end = HEADER_SIZE
-        while packet[end]:
-            end += 1 + packet[end]
-        self._question = packet[HEADER_SIZE : end + 5]
+    def __init__(self, query: dns.message.Message) -> None:
+        """Answer `query`, which has one question; its signature, if any, has been verified."""
+        asked = query.question[0]  # not as it lies in the packet, where the name may be a pointer
+        name = asked.name.to_wire()
+        assert name is not None
+        self._question = name + asked.rdtype.to_bytes(2) + asked.rdclass.to_bytes(2)
         self._id = query.id
         self._opcode = query.flags & 0x7800
         self._key = query.keyring if isinstance(query.keyring, dns.tsig.Key) else None

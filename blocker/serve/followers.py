@@ -17,6 +17,7 @@ from blocker.rpz.keys import Keyring
 from blocker.rpz.status import ImportStatus
 from blocker.sinks import oplog
 
+_APART: Final = 1.0  # seconds between two looks at a primary, however often somebody says that it has news
 _LONGEST: Final = 60.0  # seconds of one wait: a clock that was set makes nobody late for longer
 
 
@@ -99,6 +100,7 @@ class _Follower:
             self._woken.clear()
             if not self._stopped and self._import.is_due(time.time()):
                 self._refresh()
+                time.sleep(_APART)
 
     def _refresh(self) -> None:
         zone, name = self.settings.zone, self.settings.key

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from ipaddress import ip_address
 from pathlib import Path
 from socketserver import BaseRequestHandler
@@ -50,6 +50,7 @@ _STALLED: Final = 30.0  # seconds a secondary may take for one message
 _LARGEST: Final = 65535  # octets of a datagram
 _STEP: Final = 0.25  # seconds between looks at what is due
 _TELL: Final = 2.0  # seconds between two writings of the status
+_AGAIN: Final = 60.0  # seconds after which zones that could not be made are tried again
 _NOTIFY: Final = 0x2000  # opcode 4, in the flags
 
 
@@ -97,14 +98,18 @@ class Zones:
     # Making zones.
 
     def _make(self) -> None:
-        while self._news.wait():
+        again: float | None = None  # seconds after which to try once more
+        while True:
+            self._news.wait(again)
             self._news.clear()
+            again = None
             standing = self._newest
             assert standing is not None
             try:
                 self._adopt(Generation.open(standing), standing)
             except (BlockerError, OSError) as error:
-                self._log.error("the zones stay as they were", why=str(error))
+                self._log.error("the zones stay as they were", why=str(error), again_in=_AGAIN)
+                again = _AGAIN
             except Exception as error:  # noqa: BLE001 a bug of ours must not end the thread: the next policy may pass
                 self._log.error("a bug of ours while making zones", exc_info=error)
 
@@ -174,10 +179,14 @@ class Zones:
                 selector.register(sock, selectors.EVENT_READ)
             while True:
                 for key, _ in selector.select(_STEP):
-                    with suppress(OSError):
+                    try:
                         packet, source = key.fileobj.recvfrom(_LARGEST)  # type: ignore[union-attr]
                         if said := self._answer(packet, Endpoint(_address(source[0]), source[1])):
                             key.fileobj.sendto(said, source)  # type: ignore[union-attr]
+                    except OSError:
+                        pass
+                    except Exception as error:  # noqa: BLE001 a stranger's packet must not end the thread
+                        self._log.error("a bug of ours in a datagram", exc_info=error)
                 self._send_due(sockets)
                 if time.monotonic() >= tell_at:
                     tell_at = time.monotonic() + _TELL

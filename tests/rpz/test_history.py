@@ -45,6 +45,17 @@ def test_serials_rise_even_when_the_clock_is_set_back(folder, now, serial):
     assert found.current.serial == serial
 
 
+def test_serials_go_round(folder):
+    found = made(folder, "ab")
+    for now, owners in (((1 << 31) + 50, "a"), ((1 << 32) - 1, "c"), (0, "d")):
+        assert found.publish(lines(*owners), 60, now)
+    assert found.current.serial == 0  # after 2^32 - 1 (RFC 1982 §3.1)
+    again = History(folder, ORIGIN)
+    assert (again.current.serial, list(again.current.lines())) == (0, lines("d"))
+    assert again.publish(lines("e"), 60, 5)
+    assert again.current.serial == 5
+
+
 def test_steps_lead_from_each_version_to_the_current_one(folder):
     found = made(folder, "abc", "acd", "xacd")
     assert [(step.old, step.new) for step in found.since(100)] == [(100, 101), (101, 102)]

@@ -70,6 +70,17 @@ def test_a_zone_is_taken_over_and_found_again(tmp_path, primary):
     assert again.due == found.due
 
 
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_text("nonsense")])
+def test_a_copy_that_somebody_has_removed_is_fetched_again(tmp_path, primary, harm):
+    up_to_date = says([soa(5)])
+    found = importing(tmp_path, primary(GOOD, GOOD, up_to_date))
+    assert found.refresh(None, NOW)
+    harm(found.path)
+    assert found.refresh(None, NOW + 300)  # so that it is compiled again
+    assert body(found) == ["a cname .", "b cname ."]
+    assert not found.refresh(None, NOW + 600)
+
+
 def test_a_clock_that_is_set_back_makes_nobody_wait_for_the_former_time(tmp_path, primary):
     found = importing(tmp_path, primary(GOOD))
     assert found.is_due(NOW)  # nothing was taken over yet

@@ -16,6 +16,7 @@ from blocker import names
 from blocker.rpz import wire
 from blocker.rpz.history import History
 from blocker.rpz.intake import Intake
+from blocker.rpz.notify import receive
 from blocker.rpz.serve import Primary, Served
 
 NAME = "rpz.example"
@@ -154,6 +155,14 @@ def test_over_udp_the_soa_alone(tmp_path):
 def test_who_is_known(tmp_path):
     found, _ = primary(tmp_path)
     assert (found.knows(FRIEND), found.knows(STRANGER)) == (True, False)
+
+
+@pytest.mark.parametrize("ident", [b"\0\0", b"\1\0"])
+def test_a_question_whose_name_points_into_the_header(tmp_path, ident):
+    packet = ident + b"\0\0\0\1\0\0\0\0\0\0\xc0\0\0\6\0\1"  # the parser reads a name there
+    assert primary(tmp_path)[0].over_udp(packet, STRANGER)[:2] == ident
+    notify_of_it = packet[:2] + b"\x20" + packet[3:]
+    assert receive(notify_of_it, STRANGER, [], {})[0] == ""
 
 
 @given(st.binary(max_size=100))
