@@ -112,7 +112,7 @@ def make_bundle(
 
 def _approved(found: Config) -> tuple[Entry, ...]:
     """Return the exceptions that people have approved on this machine; none where there never was any."""
-    if not config.exceptions_file(found).exists():
+    if not exceptions.is_used(found):
         return ()
     with exceptions.opened(found) as kept:
         kept.snapshot()  # refuses a store that is not what its log says

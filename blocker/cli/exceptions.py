@@ -154,7 +154,7 @@ def list_(every: bool, path: Path | None, as_json: bool) -> None:
     """List the exceptions that are requested or approved."""
     found = config.load(path)
     entries: list[Entry] = []
-    if config.exceptions_file(found).exists():
+    if store.is_used(found):
         with store.opened(found) as kept:
             entries = kept.entries(every=every)
     now = time.time()

@@ -305,13 +305,20 @@ class Store:
 
 def opened(found: Config) -> Store:
     """Return the store of a configuration, made if it is not there yet. Raises ExceptionsError, ConfigError."""
-    file = configuration.exceptions_file(found)
+    file, audit = configuration.exceptions_file(found), configuration.exceptions_audit(found)
+    if audit.exists() and not file.exists():
+        raise ExceptionsError(f"{file}: is gone, and its log, {audit}, is not. {HOW}")
     try:
         file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError([f"exceptions.file: {file.parent} cannot be made: {error.strerror}"]) from error
     path = found.evidence.key_file
-    return Store(file, configuration.exceptions_audit(found), _log_name(found), partial(_sign, path) if path else None)
+    return Store(file, audit, _log_name(found), partial(_sign, path) if path else None)
+
+
+def is_used(found: Config) -> bool:
+    """Tell whether anybody has ever kept an exception here. Raises ConfigError."""
+    return configuration.exceptions_file(found).exists() or configuration.exceptions_audit(found).exists()
 
 
 def snapshot(found: Config, bundled: Sequence[Grant] = ()) -> Snapshot:
@@ -319,10 +326,7 @@ def snapshot(found: Config, bundled: Sequence[Grant] = ()) -> Snapshot:
 
     Raises ExceptionsError, ConfigError.
     """
-    file, audit = configuration.exceptions_file(found), configuration.exceptions_audit(found)
-    if not file.exists():
-        if audit.exists():
-            raise ExceptionsError(f"{file}: is gone, and its log, {audit}, is not. {HOW}")
+    if not is_used(found):
         return replace(NONE, granted=tuple(bundled))
     with opened(found) as store:
         return store.snapshot(bundled, local=found.takes_local_exceptions)

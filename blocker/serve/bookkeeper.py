@@ -24,6 +24,7 @@ from blocker.sinks import oplog
 
 _STEP: Final = 1.0  # seconds between looks at the log
 _SWEEP: Final = 60.0  # seconds between looks at the clock without an event: requests lapse too
+_AGAIN: Final = 10.0  # seconds until what could not be had in force is asked for again: each time takes a process
 _SAY_EVERY: Final = 60.0  # seconds between two complaints of the same
 
 Ask = Callable[[], Mapping[str, Any]]
@@ -43,6 +44,8 @@ class Bookkeeper:
         self._standing: Standing | None = None
         self._seq = -1  # of the changes that are in force
         self._approved: Approved | None = None
+        self._refused: int | None = None  # the last change, if it could not be had in force ...
+        self._again_at = 0.0  # ... and monotonic seconds at which that is tried again
         self._seen: tuple[int, int, int] | None = None  # how the log's file looked
         self._said = ("", 0.0)  # the last complaint, and monotonic seconds until which it is not said again
 
@@ -78,11 +81,11 @@ class Bookkeeper:
             self._approved = excepted.approved(standing, self._approved)
             bundled = [each for each in self._approved.grants if each.is_bundled]
             is_due = any(entry.until(each, now, standing.ends) < each.ends for each in bundled)
-            if not is_due and not configuration.exceptions_file(config).exists():
+            if not is_due and not store.is_used(config):
                 return
             with store.opened(config) as kept:
                 ended = kept.settle(now, standing.ends, bundled)
-                newer = kept.seq != self._seq
+                seq = kept.seq
                 unsigned = kept.unsigned
         except BlockerError as error:
             self.trouble = str(error)
@@ -93,9 +96,11 @@ class Bookkeeper:
             self._log.info("exceptions have ended", count=ended)
         if unsigned:
             self._complain("a change of exceptions could not be signed", unsigned)
-        if newer:
+        if seq not in (self._seq, self._refused) or (seq != self._seq and time.monotonic() >= self._again_at):
             reply = self._amend()
-            if not reply.get("ok"):
+            self._refused = None if reply.get("ok") else seq
+            if self._refused is not None:
+                self._again_at = time.monotonic() + _AGAIN
                 self._complain("changed exceptions are not in force", "; ".join(reply.get("problems", ())))
 
     def _has_changed(self) -> bool:

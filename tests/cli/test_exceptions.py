@@ -227,6 +227,14 @@ def test_where_there_is_nothing_nothing_is_said(rig):
     assert rig.run("verify").exit_code == 1
 
 
+def test_a_store_that_is_gone_is_not_taken_for_an_empty_one(rig):
+    rig.run("add", *ASKED)
+    config.exceptions_file(config.load(rig.path)).unlink()
+    for command in (("list",), ("add", *ASKED), ("approve", "1"), ("revoke", "1")):
+        found = rig.run(*command)
+        assert (found.exit_code, "is gone, and its log" in found.output) == (2, True)
+
+
 def test_what_a_policy_zone_cannot_say_is_said_at_once(rig):
     rig.add(rpz={"listen": ["127.0.0.1:5399"], "zones": [{"name": "press.rpz.example", "group": "press"}]})
     unsayable = ("add", "--name", "help.tiktok.com", "--client", "192.0.2.7", "--for", "1d", "--reason", "x")

@@ -157,6 +157,36 @@ def test_trouble_is_told_once_and_ends(rig):
         assert kept.entry(number).state is State.APPROVED
 
 
+def test_what_is_refused_is_not_asked_for_without_end(rig):
+    """Each refusal is told to everybody as news, to us too: asking anew at once would never end."""
+    rig.add()
+    rig.reply = {"ok": False, "problems": ["the store is older than its log"]}
+    with capture_logs():
+        rig.hear(1)
+        rig.hear(1)
+        rig.hear(1)
+    assert rig.asked == 1
+    rig.add()  # a further change may mend it
+    with capture_logs():
+        rig.hear(1)
+        rig.hear(1)
+    assert rig.asked == 2
+    rig.keeper._again_at = 0.0
+    rig.reply = {"ok": True}
+    rig.hear(1)
+    assert rig.asked == 3
+
+
+def test_a_store_that_is_gone_is_trouble(rig):
+    rig.add()
+    config.exceptions_file(rig.config).unlink()
+    with capture_logs() as told:
+        rig.hear(2)
+    assert "is gone, and its log" in rig.keeper.trouble
+    assert [line["event"] for line in told] == ["exceptions cannot be kept; those in force end all the same"]
+    assert not config.exceptions_file(rig.config).exists()  # an empty one would pass for the whole
+
+
 def test_a_refusal_is_told(rig):
     rig.add()
     rig.reply = {"ok": False, "problems": ["no process left"]}
