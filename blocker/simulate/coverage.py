@@ -149,7 +149,8 @@ def _by_app(found: Mapping[_Key, list[int]]) -> dict[str, list[Hit]]:
 def _covered(app: str, sources: Sources, hits: list[Hit], asked: int, queries: int) -> Covered:
     hit = {each.source for each in hits}
     listed = [(each, entry) for each in sources.lists if each.app == app for entry in _named(each, sources)]
-    files = {file.file: len(file.keys) for file in sources.files if file.app == app}
+    # What a file repeats is one entry: the index keeps its first line, and a query can hit no other.
+    files = {file.file: len(set(file.keys)) for file in sources.files if file.app == app}
     hit_in_files = sum(1 for each in hits if each.source.rpartition(":")[0] in files)
     in_files = sum(files.values())
     return Covered(

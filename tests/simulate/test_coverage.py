@@ -23,7 +23,7 @@ entries:
 TRIED = "app: tried\nshadow: true\nentries:\n  - {value: plain.example, kind: suffix}\n"
 FILES = {
     "games.yaml": GAMES,
-    "games.txt": "game.example\nwww.never.example\nfile.example\n",
+    "games.txt": "game.example\nwww.never.example\nfile.example\nfile.example\n",
     "toys.hosts": "0.0.0.0 file.example\n",
     "tried.yaml": TRIED,
 }
