@@ -168,7 +168,8 @@ class Fetcher:
             facts = Store(configuration.state_dir(config), feed.name).facts()
         except FeedError:
             return now + _NAP  # said by _heal; somebody has to mend the folder
-        facts = max(facts, self._unwritten.get(feed.name, facts), key=lambda each: each.tried)
+        attempts = (facts, self._unwritten.get(feed.name, facts))
+        facts = max(attempts, key=lambda each: each.tried if each.tried <= now else 0.0)  # the clock may be set back
         chance = random.Random(f"{self._salt} {feed.name} {facts.tried}").random()  # noqa: S311 spreads load, hides nothing
         return schedule.due(feed, facts, now, chance)
 

@@ -12,6 +12,7 @@ import pytest
 from blocker.config import Config
 from blocker.errors import ArtifactError
 from blocker.feeds import update as updating
+from blocker.feeds.facts import Facts, to_json
 from blocker.feeds.store import Store
 from blocker.feeds.update import Result, State
 from blocker.serve import fetcher
@@ -238,6 +239,9 @@ def test_a_source_is_not_asked_again_at_once_because_the_disk_takes_no_note_of_i
     alone._round()
     assert alone._nap() > 20
     assert alone._unwritten["slow"].failures == 1
+    store = Store(tmp_path / "state", "quick")
+    (store.folder / "facts.json").write_bytes(to_json(Facts(tried=time.time() + 1e6, failures=1)))  # of before a clock
+    assert alone._nap() > 20  # was set back
     (tmp_path / f"state/feeds/slow/.facts-{os.getpid()}").rmdir()
     alone._fetch(alone._config.feeds[0], alone._config)
     assert set(alone._unwritten) == {"quick"}  # it is written now
