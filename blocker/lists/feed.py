@@ -20,7 +20,7 @@ from blocker.lists.formats.draft import MAX_NAMES, MAX_PROBLEMS, Draft, NamesFil
 from blocker.lists.marked import MAX_SIZE
 from blocker.lists.must_resolve import MustResolve
 from blocker.lists.source import Entry
-from blocker.policy import Scope
+from blocker.policy import Scope, Trigger
 
 AUTO: Final = "auto"
 _READERS: Final[dict[str, tuple[Callable[[Iterable[bytes], Draft], None], Scope]]] = {
@@ -144,12 +144,12 @@ def _refuse(draft: Draft, must: MustResolve) -> None:
 
 
 def _why_not(entry: Entry) -> str:
-    """Return why answers that hold an address of the range must not be blocked; empty if they may."""
-    if entry.allow or not entry.exclusive or not isinstance(entry.target, IPv4Network | IPv6Network):
+    """Return why answers that hold an address of the range, or come from one, must not be blocked; empty: they may."""
+    if entry.allow or entry.trigger is Trigger.CLIENT_IP or not isinstance(entry.target, IPv4Network | IPv6Network):
         return ""
     if ranges.too_wide_of_others(entry.target):
         return "is too wide a range for a list of somebody else's"
-    if addresses.holds_private(entry.target):
+    if entry.trigger is None and addresses.holds_private(entry.target):
         return "is a private network, as yours may be; protection.rebinding keeps public names from pointing there"
     return ""
 

@@ -16,6 +16,7 @@ from blocker.rpz.serials import newer
 from blocker.rpz.taken import Soa
 
 _MAX_RDATA: Final = 4096  # characters: local data in a policy zone is short
+_MOST_STEPS: Final = 500_000  # changed lines, which are kept in memory
 _PASSED_OVER: Final = frozenset((  # say nothing of policy
     dns.rdatatype.NS, dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3, dns.rdatatype.NSEC3PARAM,
     dns.rdatatype.DNSKEY, dns.rdatatype.CDS, dns.rdatatype.CDNSKEY, dns.rdatatype.TYPE0,
@@ -114,6 +115,8 @@ class Intake:
         line = f"{owner.relativize(self._origin)} {dns.rdatatype.to_text(rdata.rdtype)} {rdata.to_text()}\n".lower()
         if len(line) > _MAX_RDATA:
             raise TransferError(f"a record of {str(owner)[:100]!r} is too long for a policy")
+        if len(self.went) + len(self.came) > _MOST_STEPS:
+            raise NoStepsError("the changes are so many that the whole zone is as good")
         if self.full:
             self._keep(line)
         elif self._adding:

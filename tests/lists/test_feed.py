@@ -91,6 +91,11 @@ def test_too_large(read, monkeypatch):
     ("32.1.1.168.192.rpz-ip CNAME .", [], 1),
     ("64.zz.1.fd00.rpz-ip CNAME .", [], 1),
     ("24.0.2.0.192.rpz-ip CNAME .", ["192.0.2.0/24"], 0),
+    ("12.0.0.32.198.rpz-nsip CNAME .", ["198.32.0.0/12"], 0),
+    ("11.0.0.0.198.rpz-nsip CNAME .", [], 1),
+    ("16.0.0.168.192.rpz-client-ip CNAME .", ["192.168.0.0/16"], 0),  # clients have such addresses
+    ("*.net.rpz-nsdname CNAME .", [], 1),  # half of all servers
+    ("*.gov.example.rpz-nsdname CNAME .", [], 1),
 ])  # fmt: skip
 def test_a_stranger_blocks_no_tenth_of_the_internet_and_no_network_of_ours(tmp_path, line, kept, refused):
     written = f"a.example CNAME .\n{line}\n".encode()

@@ -82,6 +82,14 @@ def test_steps_that_make_no_sense(records):
         ended(records, serial=2)
 
 
+def test_changes_without_end_do_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(intake, "_MOST_STEPS", 3)
+    records = [soa(3), soa(2), soa(3), *(f"n{at} CNAME ." for at in range(5)), soa(3)]
+    with pytest.raises(NoStepsError, match="so many"):
+        ended(records, serial=2)
+    assert ended([soa(3), *(f"n{at} CNAME ." for at in range(9)), soa(3)], serial=2)[0].full  # the whole zone is none
+
+
 @pytest.mark.parametrize(("serial", "than", "is_newer"), [
     (2, 1, True), (1, 1, False), (1, 2, False), (0, 0xFFFFFFFF, True), (0xFFFFFFFF, 0, False), (1 << 31, 0, False),
 ])  # fmt: skip
