@@ -170,7 +170,7 @@ WITHOUT_TEST = {
     "serve/beside": "tests/serve/test_supervisor.py",
     "serve/companion": "tests/serve/test_supervisor.py",
     **dict.fromkeys(
-        ("egress/planned", "serve/egress", "serve/reports", "serve/rules"), "tests/lab/test_frame.py"
+        ("egress/planned", "serve/egress", "serve/reports"), "tests/lab/test_frame.py"
     ),  # real processes
     **dict.fromkeys(("serve/selftest", "selftest/run", "cli/selftest"), "tests/e2e/test_selftest.py"),
     "upstream/entropy": "tests/e2e",  # random numbers

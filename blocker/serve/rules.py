@@ -37,6 +37,7 @@ class Rules:
         self._replaced = replaced
         self._log = oplog.get("egress")
         self._newest: Standing | None = None  # what to make rules of
+        self._made: Standing | None = None  # what `_wanted` was made of
         self._generation: Generation | None = None
         self._news = threading.Event()
         self._wanted: Ruleset | None = None
@@ -54,15 +55,20 @@ class Rules:
 
     def _run(self) -> None:
         while True:
-            if self._news.wait(_LOOK):
-                self._news.clear()
-                self._attempt(self._change)
-            elif self._wanted is not None:
-                self._attempt(self._look)
-            try:
-                status.write(self._status, self._state)
-            except OSError as error:
-                self._log.warning("the status of the rules cannot be written", why=str(error))
+            self._news.wait(_LOOK)
+            self._news.clear()
+            self.step()
+
+    def step(self) -> None:
+        """Do what there is to do."""
+        if self._newest != self._made:  # it is news, or no rules could be made of it
+            self._attempt(self._change)
+        elif self._wanted is not None:
+            self._attempt(self._look)
+        try:
+            status.write(self._status, self._state)
+        except OSError as error:
+            self._log.warning("the status of the rules cannot be written", why=str(error))
 
     def _attempt(self, step: Callable[[], None]) -> None:
         try:
@@ -75,15 +81,18 @@ class Rules:
 
     def _change(self) -> None:
         """Put the rules of the newest generation into the kernel."""
-        assert self._newest is not None
-        generation = self._generation = Generation.open(self._newest, self._generation)
+        newest = self._newest
+        assert newest is not None
+        generation = self._generation = Generation.open(newest, self._generation)
         if not generation.config.egress.enabled:
             self._wanted = None
             self._status = Status(failures=self._status.failures)
             if apply.remove():
                 self._log.warning("egress.enabled is false now; the rules are removed")
+            self._made = newest
             return
         self._wanted = planned(generation.config, generation.clients, generation.index, generation.servers)
+        self._made = newest
         self._apply(self._wanted, generation)
 
     def _apply(self, wanted: Ruleset, generation: Generation) -> None:
