@@ -118,10 +118,12 @@ def parse(written: bytes, file: FeedFile, must: MustResolve) -> tuple[NamesFile,
 
 def _refuse(draft: Draft, must: MustResolve) -> None:
     """Take out what must not be blocked."""
-    for entry in draft.ranges:
+    written, draft.ranges = draft.ranges, []
+    for entry in written:
         if why := _why_not(entry):
             draft.refuse(entry.line, f"{entry.value} {why}")
-    draft.ranges = [entry for entry in draft.ranges if not _why_not(entry)]
+        else:
+            draft.ranges.append(entry)
     suspects = must.suspects(draft.keys) | draft.tops
     suspects |= {row.MARK + key for key in must.suspects([key.removeprefix(row.MARK) for key in draft.servers])}
     if not suspects:

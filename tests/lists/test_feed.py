@@ -103,6 +103,14 @@ def test_a_stranger_blocks_no_tenth_of_the_internet_and_no_network_of_ours(tmp_p
     assert ([entry.value for entry in found.ranges], rejected.refused) == (kept, refused)
 
 
+def test_too_many_ranges_for_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("blocker.lists.formats.draft.MAX_RANGES", 4)
+    lines = [f"32.{at}.2.0.192.{kind} CNAME .\n" for at in range(2) for kind in ("rpz-ip", "rpz-client-ip")]
+    written = "".join([*lines, "32.9.2.0.192.rpz-nsip CNAME .\n"])
+    with pytest.raises(ListError, match="copy:5: more than 4 address ranges"):
+        feed.parse(written.encode(), FeedFile("ads", "games", tmp_path / "copy", "rpz"), MUST)
+
+
 def test_a_stray_nul_spoils_its_own_line_only(tmp_path):
     written = b"a.example\n" * 50 + b"b\0.example\n"
     found, rejected = feed.parse(written, FeedFile("ads", "games", tmp_path / "copy"), MUST)

@@ -19,6 +19,7 @@ from blocker.policy import Scope
 
 MAX_PROBLEMS: Final = 20  # told per file: the wrong file entirely should not fill the screen
 MAX_NAMES: Final = 1 << 22  # of one list, where it holds 64 MiB of tiny ones: they would take a gigabyte
+MAX_RANGES: Final = 100_000  # of addresses in one list: each worker holds them in memory, at 1 KB
 MAX_UNICODE: Final = 2_000_000  # characters of names beyond ASCII in one list: to convert them takes 15 s
 MAX_LINE: Final = 1000  # octets; a rule of ours is a name and a few words
 
@@ -89,6 +90,12 @@ class Draft:
             raise ListError([f"{self._file}:{number}: more than {MAX_NAMES} names. Split the list."])
         self.keys.append(key)
         self.rows.append(row.pack(number, flags | self.flags))
+
+    def add_range(self, entry: Entry) -> None:
+        """Add a range of addresses. Raises ListError when there are MAX_RANGES already."""
+        if len(self.ranges) >= MAX_RANGES:
+            raise ListError([f"{self._file}:{entry.line}: more than {MAX_RANGES} address ranges. Split the list."])
+        self.ranges.append(entry)
 
     def name(self, number: int, text: str) -> Name | None:
         """Return the name that line `number` spells as `text`; None if it is none, which is noted."""

@@ -202,7 +202,7 @@ class _Zone:
             self._draft.refuse(number, f"{network} are too many clients for a stranger to take all names from")
         else:
             answer = row.answer_of(flags)
-            self._draft.ranges.append(
+            self._draft.add_range(
                 Entry(
                     number,
                     str(network),
