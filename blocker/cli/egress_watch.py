@@ -8,9 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Final
+from typing import Final
 
 import click
 
@@ -41,7 +42,7 @@ Show = Callable[[Finding, float], None]
 
 @click.command("watch")
 @click.option("-i", "interfaces", multiple=True, metavar="IFACE", help="Look at this interface. Repeatable.")
-@click.option("-r", "file", type=click.File("rb"), metavar="PCAP", help="Read a file of packets: pcap or pcapng.")
+@click.option("-r", "file", type=click.File("rb"), metavar="PCAP", help="Read a file of packets, - for standard input.")
 @click.option("--enforce", is_flag=True, help="Cut what is found out; `blocker egress apply` comes first.")
 @click.option("--resolver", "resolvers", multiple=True, metavar="ADDR", help="Devices may ask this one. Repeatable.")
 @click.option("--unresolved", is_flag=True, help="Note connections that no answer led to.")
@@ -52,7 +53,7 @@ Show = Callable[[Finding, float], None]
 @json_option
 def watch(
     interfaces: tuple[str, ...],
-    file: IO[bytes] | None,
+    file: BufferedReader | None,
     enforce: bool,
     resolvers: tuple[str, ...],
     unresolved: bool,

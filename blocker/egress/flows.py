@@ -256,7 +256,8 @@ class Flows:
 
     def _turn(self, now: float) -> None:
         forgotten = (state for key, state in self._old.items() if key not in self._young)
-        self.kinds["unfinished"] += sum(not isinstance(state, int) and state.is_unfinished for state in forgotten)
+        if unfinished := sum(not isinstance(state, int) and state.is_unfinished for state in forgotten):
+            self.kinds["unfinished"] += unfinished
         self._old = self._young
         self._young = {}
         self._held = 0

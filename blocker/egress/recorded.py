@@ -7,7 +7,8 @@ that looks at packets. What it finds inside tunnels goes through our own readers
 import gzip
 from collections.abc import Iterator
 from importlib import import_module
-from typing import IO, Any, Final, cast
+from io import BufferedReader
+from typing import Any, Final, cast
 
 from blocker.egress import packets
 from blocker.egress.packets import Fragment, Packet
@@ -29,13 +30,15 @@ _LAYERS: Final = (
 _TUNNELS: Final = frozenset((4, 41, 47))  # protocols: IPv4, IPv6, GRE
 
 
-def read(file: IO[bytes]) -> Iterator[tuple[float, Packet | Fragment | None]]:
+def read(file: BufferedReader) -> Iterator[tuple[float, Packet | Fragment | None]]:
     """Yield the packets of `file` with their unix times; None for one that is neither TCP nor UDP.
 
     Raises CaptureError when it is no file of packets, or scapy is not installed. A file that ends in the middle of a
     packet ends with what is there of it.
     """
     reader = _reader(file)
+    part = 1e9 if getattr(reader, "nano", False) else 1e6
+    when = 0.0
     while True:
         try:
             frame, about = next(reader)
@@ -44,7 +47,8 @@ def read(file: IO[bytes]) -> Iterator[tuple[float, Packet | Fragment | None]]:
         except Exception as error:  # scapy raises what its parser happens to meet
             raise CaptureError(f"{file.name}: damaged: {error}") from error
         link = getattr(about, "linktype", None)  # of pcapng, where each interface has its own
-        yield _when(about), decoded(bytes(frame), reader.linktype if link is None else link)
+        when = _when(about, part, when)
+        yield when, decoded(bytes(frame), reader.linktype if link is None else link)
 
 
 def decoded(frame: bytes, link: int) -> Packet | Fragment | None:
@@ -68,23 +72,24 @@ def prepare() -> None:
         raise CaptureError(f"{_HELP} ({error})") from error
 
 
-def _reader(file: IO[bytes]) -> Any:  # noqa: ANN401 (scapy's)
+def _reader(file: BufferedReader) -> Any:  # noqa: ANN401 (scapy's)
     prepare()
     from scapy.error import Scapy_Exception
     from scapy.utils import RawPcapReader
 
-    start = file.read(2)
-    file.seek(0)
+    # Looked at, not read: what comes by a pipe is there once.
+    packed = file.peek(2)[:2] == _GZIP
     try:
-        return RawPcapReader(cast(str, gzip.open(file) if start == _GZIP else file))  # takes files too
+        return RawPcapReader(cast(str, gzip.open(file) if packed else file))  # takes files too
     except (Scapy_Exception, EOFError, OSError) as error:
         raise CaptureError(f"{file.name}: no file of packets: {error}. Give pcap or pcapng.") from error
 
 
-def _when(about: Any) -> float:  # noqa: ANN401 (scapy's: of pcap or of pcapng)
+def _when(about: Any, part: float, former: float) -> float:  # noqa: ANN401 (scapy's: of pcap or of pcapng)
     if hasattr(about, "sec"):
-        return float(about.sec) + float(about.usec) / 1e6
-    return float(about.tshigh << 32 | about.tslow) / float(about.tsresol) if about.tshigh is not None else 0.0
+        return float(about.sec) + float(about.usec) / part
+    # A simple packet of pcapng has no time.
+    return float(about.tshigh << 32 | about.tslow) / float(about.tsresol) if about.tshigh is not None else former
 
 
 def _may_be_tunnelled(frame: bytes, link: int, found: Packet | Fragment | None) -> bool:

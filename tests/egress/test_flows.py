@@ -200,6 +200,13 @@ def test_what_is_encrypted_is_no_protocol_of_wechats():
     assert [type(each) for each in seen(tcp.data(b"\x17\xf1\4\0\x20" + bytes(32), 600))] == [type(OPENED), Record]
 
 
+def test_what_says_nothing_is_of_no_kind():
+    flows = Flows(age=10)
+    for now in (0, 20, 40):
+        seen(Connection(source_port=5).syn(), flows=flows, now=now)
+    assert flows.kinds == {}
+
+
 def test_what_was_begun_and_never_said_is_counted():
     flows = Flows(age=10)
     seen(Connection().syn(), Connection().data(HELLO[:100]), datagram(messages.initial(HELLO[5:100])), flows=flows)

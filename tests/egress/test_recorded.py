@@ -1,6 +1,9 @@
 """Files of packets, as scapy writes them, and tunnels."""
 
 import gzip
+import os
+import struct
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -43,6 +46,49 @@ def test_both_formats_compressed_or_not(tmp_path, writer):
         assert [when for when, _ in found] == pytest.approx([1000.5, 1001.5, 1002.5])
         assert found[1][1] is None
         assert found[2][1].payload == b"hello"
+
+
+def test_times_in_nanoseconds(tmp_path):
+    path = written(tmp_path / "nano", partial(PcapWriter, nano=True), FRAME, FRAME)
+    assert [when for when, _ in read(path)] == pytest.approx([1000.5, 1001.5])
+
+
+def block(kind, content):
+    size = struct.pack("<I", len(content) + 12 + -len(content) % 4)
+    return struct.pack("<I", kind) + size + content + bytes(-len(content) % 4) + size
+
+
+def interface(link, *options):
+    return block(1, struct.pack("<HHI", link, 0, 65535) + b"".join(options))
+
+
+def enhanced(number, when, frame):
+    return block(6, struct.pack("<5I", number, when >> 32, when & 0xFFFFFFFF, len(frame), len(frame)) + frame)
+
+
+def test_each_interface_of_a_file_has_a_link_layer_and_a_clock_of_its_own(tmp_path):
+    nanoseconds = struct.pack("<HHB3x", 9, 1, 9) + bytes(4)
+    simple = block(3, struct.pack("<I", len(bytes(FRAME))) + bytes(FRAME))  # has no time
+    (tmp_path / "two").write_bytes(
+        block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+        + interface(packets.ETHERNET) + interface(packets.RAW, nanoseconds)
+        + enhanced(0, 1_000_250_000, bytes(FRAME)) + enhanced(1, 1_001_250_000_000, bytes(INSIDE)) + simple
+    )  # fmt: skip
+    found = read(tmp_path / "two")
+    assert [(when, packet.payload) for when, packet in found] == [
+        (1000.25, b"hello"), (1001.25, b"hello"), (1001.25, b"hello"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("writer", [PcapWriter, PcapNgWriter])
+def test_what_comes_by_a_pipe(tmp_path, writer):
+    plain = written(tmp_path / "plain", writer, FRAME, FRAME).read_bytes()
+    for content in (plain, gzip.compress(plain)):
+        ours, theirs = os.pipe()
+        with os.fdopen(theirs, "wb") as file:
+            file.write(content)
+        with os.fdopen(ours, "rb") as file:
+            assert [packet.payload for _, packet in recorded.read(file)] == [b"hello", b"hello"]
 
 
 def test_a_file_that_was_cut_off_ends_with_what_is_there(tmp_path):

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 
 from blocker.egress.live import Live
 from blocker.egress.ring import Ring, open_socket
@@ -64,6 +65,23 @@ def test_beginnings_come_through_within_milliseconds_and_nothing_else(ring, send
     live.look(time.monotonic())
     assert live.seen == 4
     assert (live.lost, live.missing) == (0, [])
+
+
+@pytest.mark.parametrize("between", [Dot1Q(vlan=7), Dot1AD(vlan=7)])
+def test_what_is_tagged_for_a_network_of_its_own_is_seen(ring, sender, between):
+    live = Live([ring])
+    frame = Ether(Connection().data(HELLO))
+    sender.send(bytes(Ether(src=frame.src, dst=frame.dst) / between / frame.payload))
+    assert [packet.payload for packet in taken(live, 1, 1.0)] == [HELLO]
+
+
+def test_a_frame_larger_than_most_is_seen(space, ring, sender):
+    for name in ("a0", "b0"):
+        space.ip(f"link set {name} mtu 9000")
+    live = Live([ring])
+    said = HELLO + bytes(8000)
+    sender.send(Connection().data(said))
+    assert [packet.payload for packet in taken(live, 1)] == [said]
 
 
 def test_losses_are_counted(ring, sender):
