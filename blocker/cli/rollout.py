@@ -20,6 +20,7 @@ from blocker.cli.options import config_option, json_option
 from blocker.config import Config, Plan, Stage
 from blocker.config.wording import nearest
 from blocker.errors import BlockerError, RolloutError
+from blocker.exceptions.entry import Person
 from blocker.rollout import plan, state
 from blocker.rollout.plan import Position
 from blocker.rollout.state import Kept
@@ -29,7 +30,10 @@ _LOOK: Final = 5.0  # seconds for a word on how rollouts do
 _SHOWN: Final = 10  # moves shown
 _WIDE: Final = 200  # columns when the output is not a terminal
 
-_by = click.option("--by", default=config.account, show_default="your account", help="Who moves it.")
+_by = click.option(
+    "--by", default="", callback=lambda _ctx, _option, name: _who(name),
+    help="Who moves it, if not you; your account is kept beside it.",
+)  # fmt: skip
 _reason = click.option("--reason", required=True, help="Why; kept with the move.")
 
 
@@ -131,6 +135,12 @@ def take_back(name: str, reason: str, by: str, path: Path | None) -> None:
     """
     found, kept = _loaded(path)
     _move(found, name, plan.at(_plan(found, kept, name), Stage.SHADOW, by=by, why=reason, since=time.time()))
+
+
+def _who(name: str) -> str:
+    """Return whose act it is: a name is a claim, and the account that makes it stands behind it."""
+    account = config.account()
+    return str(Person(account, "" if name == account else name))
 
 
 def _loaded(path: Path | None) -> tuple[Config, Kept]:

@@ -148,7 +148,7 @@ class Rollouts:
         now = self._clock()
         with self._lock:
             config, folder = self._config, self._folder
-            due = [each for each in self._watched.values() if each.hits.too_many(self._since(each))]
+            due = [each for each in self._watched.values() if each.hits.too_many(self._since(each, now))]
         if config is None or not self._watched:
             return
         for each in due:
@@ -172,10 +172,13 @@ class Rollouts:
                 with contextlib.suppress(RolloutError):  # a full disk is told of by others
                     state.move(folder, name, where, keep=frozenset(self._watched))
 
-    def _since(self, watched: _Watched) -> float:
+    def _since(self, watched: _Watched, now: float) -> float:
         """Return from when on hits count; never, if it is in shadow anyway."""
-        now = self._in_force[watched.plan.name]
-        return float("inf") if now.stage is Stage.SHADOW else now.since
+        at = self._in_force[watched.plan.name]
+        if at.stage is Stage.SHADOW:
+            return float("inf")
+        # A clock that was set back since must not keep hits from counting until it has caught up.
+        return at.since if at.since <= now else 0.0
 
     def _take_back(self, watched: _Watched, folder: Path, now: float) -> None:
         settings = watched.plan

@@ -64,7 +64,7 @@ def test_advance(run, options, stage):
     )  # fmt: skip
     shown = run("rollout", "show", "trial").output
     assert f"stage      {stage}\n" in shown
-    assert f"{stage}, ada: so far so good" in shown
+    assert f"{stage}, ada ({account()}): so far so good" in shown
     assert "no blocker is running that knows it" in shown
 
 

@@ -122,6 +122,7 @@ def test_a_return_is_not_lifted_by_a_file_that_is_gone(watch):
 
 
 def test_hits_before_a_move_are_settled(watch):
+    watch.now = NOW + 9
     watch.watch.heed([record(NOW + at) for at in (0, 1)])
     moved = state.plan.at(Config.model_validate({"rollout": {"plans": watch.over["rollout.plans"]}}).rollout.plans[0],
                           state.Stage.PERCENT, by="ada", why="why", since=NOW + 5)  # fmt: skip
@@ -132,6 +133,17 @@ def test_hits_before_a_move_are_settled(watch):
     watch.watch.look()
     assert watch.stage == "percent 10"
     watch.watch.heed([record(NOW + at) for at in (7, 8)])
+    watch.watch.look()
+    assert watch.stage == "shadow"
+
+
+def test_hits_count_though_the_clock_was_set_back_after_a_move(watch):
+    """Somebody moved it while the clock stood a year ahead."""
+    moved = state.plan.at(Config.model_validate({"rollout": {"plans": watch.over["rollout.plans"]}}).rollout.plans[0],
+                          state.Stage.ALL, by="ada", why="why", since=NOW + 3e7)  # fmt: skip
+    state.move(watch.folder, "trial", moved, keep=frozenset({"trial"}))
+    watch.watch.look()
+    watch.watch.heed([record(NOW + at) for at in (0, 1, 2)])
     watch.watch.look()
     assert watch.stage == "shadow"
 
