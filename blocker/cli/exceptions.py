@@ -29,6 +29,7 @@ from blocker.rpz import unsaid
 
 _PATIENCE: Final = 30.0  # seconds: no list is read
 _LOOK: Final = 5.0
+_SETTLED: Final = 0.5  # seconds in which a change that is under way is whole
 _WIDE: Final = 200  # columns when the output is not a terminal: a script must not get folded lines
 _SHOWN: Final = 50  # findings on a page
 _TEXT: Final = ("what", "for", "from", "until", "reason", "ticket", "requested", "approved", "closed")
@@ -198,6 +199,9 @@ def verify(
     if config.exceptions_file(found).exists():
         with store.opened(found) as opened:
             problems += differences(log, opened)
+            if problems:  # a change may be on its way from one to the other
+                time.sleep(_SETTLED)
+                problems = list(differences(log, opened))
     else:
         problems.append(f"{config.exceptions_file(found)}: is gone")
     if log.exists():

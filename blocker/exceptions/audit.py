@@ -50,13 +50,19 @@ class Audit:
             self._add(checkpoint.note("start", now, version=1))
         self._add(checkpoint.note(event, now, **more))
 
+    @property
+    def is_sealed(self) -> bool:
+        """Whether a signed checkpoint stands at the end, or there is none to be had. Raises sqlite3.Error."""
+        row = self._db.execute("SELECT line FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        return self._sign is None or row is None or checkpoint.is_one(row[0])
+
     def seal(self, now: float) -> None:
-        """Add a signed checkpoint over all lines, if there is a key. Raises ConfigError, sqlite3.Error."""
-        if self._sign is not None:
-            end, node = self.end, self._node.decode()
-            said = checkpoint.statement(node, end, now, final=False)
-            signature = self._sign(said, f"blocker exceptions, {node}, up to line {end.next - 1}")
-            self._add(checkpoint.body(said, signature, now))
+        """Add a signed checkpoint over all lines. Raises ConfigError, sqlite3.Error."""
+        assert self._sign is not None
+        end, node = self.end, self._node.decode()
+        said = checkpoint.statement(node, end, now, final=False)
+        signature = self._sign(said, f"blocker exceptions, {node}, up to line {end.next - 1}")
+        self._add(checkpoint.body(said, signature, now))
 
     def _add(self, body: bytes) -> None:
         end = self.end
@@ -100,6 +106,8 @@ class Audit:
             self.check(at, self.end)
             rows = self._db.execute("SELECT line FROM audit WHERE seq >= ? ORDER BY seq", (at.next,)).fetchall()
             lines = [line for (line,) in rows]
+            if not lines:
+                return
             _append(descriptor, self._path, lines)
         if sealed := [line for line in lines if checkpoint.is_one(line)]:
             copies = copies_of(self._path)

@@ -206,6 +206,18 @@ class Store:
                 self._audit.note(_event(until), now, bundled=replace(grant, ends=until).said())
         return len(own) + len(brought)
 
+    def catch_up(self, now: float) -> None:
+        """Sign and publish what a crash, a full disk or a key that was not there has kept from it.
+
+        Raises ExceptionsError.
+        """
+        with self._errors():
+            if self._audit.is_sealed:
+                self._audit.publish()
+                return
+        with self._changing(now):
+            pass
+
     def _put(self, changed: Entry, event: str, now: float) -> None:
         said = written(changed)
         self._db.execute(
@@ -274,9 +286,8 @@ class Store:
         with self._errors():
             with self._writing():
                 self._audit.ready()
-                before = self._audit.end
                 yield
-                if self._audit.end != before:
+                if not self._audit.is_sealed:
                     try:
                         self._audit.seal(now)
                     except ConfigError as error:

@@ -84,6 +84,7 @@ class Bookkeeper:
             if not is_due and not store.is_used(config):
                 return
             with store.opened(config) as kept:
+                kept.catch_up(now)
                 ended = kept.settle(now, standing.ends, bundled)
                 seq = kept.seq
                 unsigned = kept.unsigned

@@ -126,3 +126,32 @@ def test_a_copy_that_cannot_be_written_is_told(rig):
     rig.copies.rmdir()
     rig.add()
     assert rig.verify([rig.copies]).findings == []
+
+
+def catch_up(rig):
+    with store.opened(rig.config) as kept:
+        kept.catch_up(NOW)
+        return kept.unsigned
+
+
+def test_what_was_not_signed_is_as_soon_as_there_is_a_key(rig):
+    """Also all that was written before anybody thought of one."""
+    keyed = rig.config
+    rig.config = keyed.model_copy(update={"evidence": keyed.evidence.model_copy(update={"key_file": None})})
+    rig.approve(rig.add())
+    assert catch_up(rig) == ""
+    assert events(rig.log) == ["start", "requested", "approved"]
+    rig.config = keyed
+    assert catch_up(rig) == catch_up(rig) == ""
+    assert events(rig.log) == ["start", "requested", "approved", "checkpoint"]
+    assert rig.verify([rig.copies]).findings == []
+    keyed.evidence.key_file.unlink()
+    assert catch_up(rig) == ""  # nothing is to be signed
+
+
+def test_what_a_crash_kept_from_the_log_is_caught_up_with(rig):
+    rig.add()
+    whole = rig.log.read_bytes()
+    rig.log.write_bytes(whole[: whole.index(b"\n") + 20])
+    catch_up(rig)
+    assert rig.log.read_bytes() == whole
