@@ -111,6 +111,23 @@ def test_too_many_ranges_for_the_memory(tmp_path, monkeypatch):
         feed.parse(written.encode(), FeedFile("ads", "games", tmp_path / "copy", "rpz"), MUST)
 
 
+ESCAPE = "\x1b[2j\x07\u202e"
+
+
+@pytest.mark.parametrize(("known", "line"), [
+    ("rpz", f"x.rpz-{ESCAPE} CNAME ."), ("rpz", f"{ESCAPE} CNAME ."), ("adblock", f"||a.example^${ESCAPE}"),
+    ("adblock", f"a.example##{ESCAPE}"), ("hosts", f"8.8.8.8 {ESCAPE}"), ("dnsmasq", f"server=/{ESCAPE}/8.8.8.8"),
+    ("domains", ESCAPE), ("wildcard", f"*.{ESCAPE}"),
+])  # fmt: skip
+def test_what_is_told_of_a_line_gives_no_orders_to_a_terminal(tmp_path, known, line):
+    good = {"rpz": "b CNAME .", "hosts": "0.0.0.0 b.example", "dnsmasq": "local=/b.example/", "adblock": "||b.example^"}
+    written = f"{line}\n{good.get(known, 'b.example')}\n".encode()
+    _, rejected = feed.parse(written, FeedFile("ads", "games", tmp_path / "copy", known), MUST)
+    assert rejected.total == 1
+    assert "\\x1b[2j\\x07" in rejected.samples[0]
+    assert rejected.samples[0].isprintable()
+
+
 def test_a_stray_nul_spoils_its_own_line_only(tmp_path):
     written = b"a.example\n" * 50 + b"b\0.example\n"
     found, rejected = feed.parse(written, FeedFile("ads", "games", tmp_path / "copy"), MUST)

@@ -132,7 +132,7 @@ class Draft:
         """Note a line that is malformed. Raises ListError when a strict reader has seen enough."""
         self.bad_lines += 1
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(f"{self._file}:{number}: {why}.")
+            self.problems.append(self._told(number, f"{why}."))
             if self.strict and len(self.problems) == MAX_PROBLEMS:
                 more = f"{self._file}:{number}: there may be more; reading stopped here."
                 raise ListError([*self.problems, more])
@@ -141,13 +141,18 @@ class Draft:
         """Note a line that would block what must not be blocked."""
         self.refused_lines += 1
         if len(self.refusals) < MAX_PROBLEMS:
-            self.refusals.append(f"{self._file}:{number}: {why}. The line is left out.")
+            self.refusals.append(self._told(number, f"{why}. The line is left out."))
 
     def unsupported(self, number: int, why: str) -> None:
         """Note a line that is well formed, but asks for what we do not do."""
         self.unsupported_lines += 1
         if len(self.gaps) < MAX_PROBLEMS:
-            self.gaps.append(f"{self._file}:{number}: {why}.")
+            self.gaps.append(self._told(number, f"{why}."))
+
+    def _told(self, number: int, why: str) -> str:
+        """Return a message that no stranger's octets can turn into orders for a terminal."""
+        shown = why if why.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in why)
+        return f"{self._file}:{number}: {shown}"
 
 
 def key_of(name: Name) -> bytes:
