@@ -100,6 +100,9 @@ class Egress(Section):
         for at, name in enumerate(self.watch.interfaces):
             if name in self.watch.interfaces[:at]:
                 yield ("watch", "interfaces", at), f"{name!r} is written twice; remove one"
+            if self.watch.enforce and self.interfaces and name not in self.interfaces:
+                why = "is not among egress.interfaces: nothing is cut there, as on a mirror port, which has only copies"
+                yield ("watch", "interfaces", at), f"{name!r} {why}; name it there too, or leave watch.enforce out"
 
     def _modes(self) -> Iterator[tuple[Where, str]]:
         if self.mode == "gateway":
