@@ -140,3 +140,18 @@ def test_dns_goes_on_when_the_process_that_fetches_is_killed(daemon):
         assert addresses(daemon.ask("name1.example")) == SINKHOLE
     eventually(lambda: "feeds" in daemon.children())
     assert daemon.stop() == 0
+
+
+def test_a_category_is_blocked_like_an_app_and_recorded_without_a_decision(start, publisher):
+    feed = {key: value for key, value in publisher.config["feeds"][0].items() if key != "app"} | {"category": "malware"}
+    groups = [{"name": "others", "clients": ["127.0.0.2/32"], "block": ["banned"]}]
+    daemon = start({**publisher.config, "feeds": [feed], "groups": groups})
+    eventually(lambda: addresses(daemon.ask("name1.example")) == SINKHOLE)
+    with daemon.client(source="127.0.0.2") as other:  # whose group names the banned app alone
+        assert addresses(other.ask("name1.example")) == [V4]
+        assert addresses(other.ask("www.banned.example")) == SINKHOLE
+    eventually(lambda: {line["app"] for line in daemon.attempts()} == {"malware", "banned"})
+    assert {(line["app"], line.get("reference")) for line in daemon.attempts()} == {
+        ("malware", None), ("banned", "decision-1"),
+    }  # fmt: skip
+    eventually(lambda: daemon.count("blocker_blocked_total", app="malware", group="default") >= 1)
