@@ -32,6 +32,7 @@ class Companion:
     pid: int = 0
     channel: socket.socket | None = None
     start_at: float = 0.0  # monotonic seconds before which it is not started
+    crashed: bool = False  # the last one did not end by itself
 
     def due(self, now: float, generation: Mapping[str, Any], *, ready: bool) -> bool:
         """Tell whether it is to be started now; `ready`: every worker serves, or did."""
@@ -39,9 +40,10 @@ class Companion:
             return False
         return self.wanted(generation)
 
-    def died(self, now: float) -> None:
-        """Take note that it is dead: another may start soon."""
+    def died(self, now: float, code: int) -> None:
+        """Take note that it is dead, with exit code `code`: another may start soon."""
         self.pid = 0
+        self.crashed = code not in (0, 1)  # killed, or a bug
         self.start_at = now + _PAUSE
         if self.region is not None:
             self.region.words[Word.READY] = 0

@@ -272,7 +272,7 @@ class Supervisor:
                     self._died(slot, code)
             for companion in self._companions:
                 if companion.pid == pid:
-                    companion.died(time.monotonic())
+                    companion.died(time.monotonic(), code)
                     companion.hang_up(self._selector)
                     if companion.early and not self._stopping:
                         cure = "restart the blocker"
@@ -310,10 +310,19 @@ class Supervisor:
             slot.tell({"stop": True})
 
     def _end_companions(self) -> None:
-        """Let the companions do what is left, and wait for them."""
+        """Let the companions do what is left, and wait for them.
+
+        If who writes the logs was killed, another one does: what is in the journals has been answered.
+        """
         self._tell({"event": "stop"})
         deadline = time.monotonic() + _GRACE
-        while any(companion.pid for companion in self._companions) and time.monotonic() < deadline:
+        writer = self._companions[0]
+        while time.monotonic() < deadline:
+            if not writer.pid and writer.crashed:
+                self._start_companion(writer)
+                writer.tell({"event": "stop"})
+            if not any(companion.pid for companion in self._companions):
+                break
             self._selector.select(_STEP)
             self._reap()
         for companion in self._companions:

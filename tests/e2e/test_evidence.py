@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tests.e2e.client import query
 from tests.e2e.conftest import need
-from tests.e2e.daemon import eventually
+from tests.e2e.daemon import eventually, free_port
 from tests.evidence.records import new_key
 
 CHAIN = {"evidence": {"chain": True, "node": "dns1", "every_records": 200}}
@@ -189,3 +190,43 @@ def test_a_key_that_cannot_sign_is_refused_at_the_start(start, tmp_path):
     daemon = start({"evidence": {**CHAIN["evidence"], "key_file": str(tmp_path / "node.key")}}, wait=False)
     assert daemon.ended() != 0
     assert "evidence.key_file" in daemon.log
+
+
+def test_the_control_process_is_killed_just_before_the_end(start):
+    daemon = start(CHAIN)
+    load = Load(daemon)
+    eventually(lambda: len(load.answered) > 1000)
+    os.kill(daemon.children()["control"], signal.SIGKILL)
+    answered = load.end()
+    assert daemon.stop() == 0  # before another one has begun
+    assert answered <= set(names(daemon))
+    status, said = verified(daemon, "--checkpoints", str(daemon.folder / "attempts.jsonl.checkpoints"))
+    assert (status, "closed in order" in said) == (0, True), said
+
+
+def visit(port, name):
+    """Visit the sinkhole as a browser does; tell whether it said that it blocks."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        sock.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
+        return b" 451 " in sock.recv(4096)
+    return False
+
+
+def test_visits_to_the_sinkhole_are_in_the_same_chain(start):
+    port = free_port("127.0.0.1")
+    generous = {"rate_per_client": 1000, "per_client": 1000}
+    sinkhole = {"serve": True, "ports": [port], "reset": [], "limits": generous}
+    daemon = start({**CHAIN, "answers": {"sinkhole_v4": ["127.0.0.1"]}, "sinkhole": sinkhole})
+    load = Load(daemon, clients=1)
+    seen = set()
+    for turn in range(60):
+        if turn in (20, 40):
+            os.kill(daemon.children()[("sinkhole", "control")[turn == 40]], signal.SIGKILL)
+        name = f"v{turn}.banned.example"
+        if eventually(lambda name=name: visit(port, name) and name):
+            seen.add(name)
+    answered = load.end()
+    assert daemon.stop() == 0  # right after the last visit
+    found = names(daemon)
+    assert answered | seen <= set(found)
+    assert verified(daemon)[0] == 0, verified(daemon)

@@ -414,7 +414,7 @@ def test_a_companion_that_is_gone_is_let_go(supervisor, unread):
 
 def test_a_companion_that_died_is_started_again_after_a_pause():
     companion = Companion("control", lambda _channel: 0, pid=7)
-    companion.died(NOW)
+    companion.died(NOW, -9)
     assert (companion.pid, companion.start_at) == (0, NOW + 0.5)
     companion.tell({"event": "reopen"})  # to nobody
 
@@ -422,7 +422,7 @@ def test_a_companion_that_died_is_started_again_after_a_pause():
 def test_what_a_companion_counted_survives_it():
     companion = Companion("egress", lambda _channel: 0, pid=7, region=Region())
     companion.region.words[Word.READY] = 1
-    companion.died(NOW)
+    companion.died(NOW, -9)
     assert (companion.region.words[Word.READY], companion.region.words[Word.RESTARTS]) == (0, 1)
 
 
