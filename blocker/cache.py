@@ -137,6 +137,11 @@ class Cache:
             self._evict()
         return entry
 
+    def look_again(self) -> None:
+        """Have each response inspected again, and told as news, at its next hit."""
+        for entry in self._entries.values():
+            entry.passed = None
+
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()

@@ -42,17 +42,20 @@ class Teacher:
         cache: Cache,
         refresh: Callable[[Query, float], None],
         deadline: float,
+        look_again: Callable[[], None],
         go_on: Callable[[Exchange], None],
         flush: Callable[[], None],
     ) -> None:
         """`path` is the egress process's socket; `refresh` asks upstream, whose answer is in `cache` by `deadline`.
 
+        `look_again` has what is cached told as news: who begins to learn knows nothing of what was said before.
         `go_on` takes answers that have waited, `flush` ends a batch of them.
         """
         self._loop = loop
         self._cache = cache
         self._refresh = refresh
         self._deadline = deadline
+        self._look_again = look_again
         self._go_on = go_on
         self._flush = flush
         self._refused: set[bytes] = set()  # addresses of banned names that the kernel refuses
@@ -102,6 +105,7 @@ class Teacher:
         """Say that we can be asked; what is refused we are told."""
         self._refused.clear()
         self._release_all()
+        self._look_again()
         self._channel.send(talk.met(()))
         self.ready()
 

@@ -179,8 +179,12 @@ class Worker:
         elif self._teacher is None and wanted and self._gate is not None:
             self._teacher = Teacher(
                 self._loop, self._gate, self._region, self._cache, self._refresh, config.upstream.deadline,
-                self._leave, self._flush,
+                self._look_again, self._leave, self._flush,
             )  # fmt: skip
+
+    def _look_again(self) -> None:
+        self._cache.look_again()
+        self._fast.clear()
 
     def _refresh(self, query: Query, now: float) -> None:
         """Ask upstream for the cache's sake; whoever wants the answer finds it there."""

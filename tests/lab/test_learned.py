@@ -1,10 +1,14 @@
 """Addresses of banned names that we find out by ourselves: refused where only they have them, else let go at once."""
 
+import os
+import signal
+
 import pytest
 
 from tests.e2e.daemon import LIST, eventually
 from tests.lab.device import PASS
-from tests.lab.lab import GATEWAY
+from tests.lab.lab import GATEWAY, UPSTREAM
+from tests.lab.test_frame import processes
 
 CONFIG = {
     "lists": {"built_in": False},
@@ -64,6 +68,24 @@ def test_it_outlives_the_process_that_learned_it(learned):
     assert learned.device.tcp(ONLY, 443).visibly_refused
     assert learned.device.ask(GATEWAY, "late.example") == [ONLY]
     eventually(lambda: learned.device.tcp(ONLY, 443).how == PASS)
+
+
+def test_a_new_process_hears_of_allowed_names_that_are_cached(learned):
+    """The device is told from memory, as before; what has died knew whose address it is, and what follows has to."""
+
+    def asked():
+        return [each for each in learned.internet.arrived(UPSTREAM) if b"allowed" in each[-1]]
+
+    for _ in range(10):  # each worker has a memory of its own
+        assert learned.device.ask(GATEWAY, "allowed.example") == [SHARED]
+    before = asked()
+    first = processes(learned)["egress"]
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: processes(learned).get("egress", first) != first)
+    eventually(lambda: SHARED in learned.table())  # a banned name has it, and nobody else as far as is known
+    assert learned.device.ask(GATEWAY, "allowed.example") == [SHARED]
+    assert asked() == before
+    eventually(lambda: learned.device.tcp(SHARED, 443).how == PASS)
 
 
 def test_an_answer_before_anybody_knows_what_is_refused_counts(learned):

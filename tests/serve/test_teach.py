@@ -38,6 +38,7 @@ class Rig(End):
             self.bench.cache,
             lambda query, now: self.looked_up.append(query),
             0.01,
+            self.bench.cache.look_again,
             self.sent.append,
             lambda: None,
         )
@@ -199,6 +200,22 @@ def test_what_the_line_did_not_take_is_told_to_the_next_process(played):
         rig.teacher._channel._connect()
         rig.accept()
         assert await rig.asked() == Met([])
+        assert [each.name for each in (await rig.asked()).answers] == [NAME]
+
+    played(script)
+
+
+def test_another_process_hears_what_is_cached_too(played):
+    """Else it would refuse an address that an allowed name has, which devices are told from the cache."""
+
+    async def script(rig):
+        rig.ask()
+        assert [each.name for each in (await rig.asked()).answers] == [NAME]
+        rig.egress.close()
+        await rig.turn()
+        rig.accept()
+        assert await rig.asked() == Met([])
+        rig.ask()  # from the cache
         assert [each.name for each in (await rig.asked()).answers] == [NAME]
 
     played(script)
