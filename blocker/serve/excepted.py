@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from blocker import config as configuration
 from blocker.bundle import current as bundles
 from blocker.config import Config
 from blocker.errors import ArtifactError, ExceptionsError
@@ -87,10 +86,10 @@ def prepare(
     statefile.tidy(folder, "exceptions-*.json", {target})
     return {
         "path": str(target),
+        "number": number,
         "seq": found.seq,
         "counts": found.counts,
         "granted": {each.id: [each.starts, each.ends] for each in found.granted},
-        "audit": str(configuration.exceptions_audit(config)),
     }
 
 

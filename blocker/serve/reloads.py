@@ -59,6 +59,7 @@ class Reload:
     """A reload or an amendment under way."""
 
     amends: bool
+    base: str  # path of what was in force when it began
     number: int
     pid: int  # of the preparer
     pipe: socket.socket | None
@@ -138,14 +139,14 @@ class Reloads:
         self._number += 1
         if not amends:
             self._systemd.reloading()
-        now = time.monotonic()
+        now, base = time.monotonic(), str(self.current.get("path", ""))
         try:
             pid, pipe = self._start_preparer(self._number, self.current if amends else None)
         except OSError as error:  # no process or descriptor left
-            reload = self._under_way[amends] = Reload(amends, self._number, 0, None, now, now, askers)
+            reload = self._under_way[amends] = Reload(amends, base, self._number, 0, None, now, now, askers)
             self._end(reload, [f"the process that reads the lists cannot be started: {error}"])
             return
-        self._under_way[amends] = Reload(amends, self._number, pid, pipe, now, now + _PREPARE, askers)
+        self._under_way[amends] = Reload(amends, base, self._number, pid, pipe, now, now + _PREPARE, askers)
         self._selector.register(pipe, selectors.EVENT_READ, lambda pipe: self._hear(amends, pipe))
 
     def heard(self, slot: Slot, said: Mapping[str, Any]) -> None:
@@ -247,15 +248,19 @@ class Reloads:
                 self._end(reload, said["problems"])
                 return
             reload.problems, said = said["problems"], said["instead"]
+        is_stale = amends and reload.base != self.current["path"]  # read by a configuration that is over
         self._put({**self.current, "exceptions": said} if amends else said)
         reload.adoption = self._adopt(self._clocks()[0])
-        if self.current["exceptions"]["path"] != (said if amends else said["exceptions"])["path"]:
-            self.begin(amends=True)  # a newer store was kept; what a bundle brought with the reload is not in it
+        if is_stale or self.current["exceptions"]["path"] != (said if amends else said["exceptions"])["path"]:
+            self.begin(amends=True)  # what was read last was kept; what a bundle brought with the reload is not in it
 
     def _put(self, said: dict[str, Any]) -> None:
-        """Let what was prepared be what is in force; of exceptions the newest, which a reload may have missed."""
+        """Let what was prepared be what is in force; of exceptions those read by who began last, not by a slow reload.
+
+        Not those of the longest log: a store that was put away for a new one must not stay in force for that.
+        """
         before, after = self.current.get("exceptions"), said["exceptions"]
-        if before is not None and before["audit"] == after["audit"] and before["seq"] > after["seq"]:
+        if before is not None and before["number"] > after["number"]:
             said = {**said, "exceptions": before}
         self.current = said
         granted = said["exceptions"]["granted"]

@@ -38,7 +38,7 @@ WALL = 1_795_600_000.0  # unix time
 
 
 def said(number, seq=0, granted=None):
-    excepted = {"path": f"/state/exceptions-{seq}.json", "seq": seq, "audit": "/log", "granted": granted or {}}
+    excepted = {"path": f"/state/exceptions-{number}.json", "number": number, "seq": seq, "granted": granted or {}}
     return SAID | {"number": number, "path": SAID["path"].format(number), "exceptions": excepted}
 
 
@@ -313,7 +313,7 @@ def test_exceptions_come_into_force_while_lists_are_being_compiled(rig):
     rig.reloads.begin(rig.told.append)
     rig.reloads.begin(rig.told.append, amends=True)
     assert rig.bases == [None, said(1)]
-    rig.result(path="/state/exceptions-5.json", seq=5, audit="/log", granted={"1": [0, WALL + 9]})
+    rig.result(path="/state/exceptions-5.json", number=5, seq=5, granted={"1": [0, WALL + 9]})
     told = rig.adopted(turns=WALL + 9)
     assert (told["adopt"]["generation"], told["adopt"]["exceptions"]) == (said(1)["path"], "/state/exceptions-5.json")
     assert [reply["ok"] for reply in replies(rig)] == [True]
@@ -323,6 +323,31 @@ def test_exceptions_come_into_force_while_lists_are_being_compiled(rig):
     assert (told["adopt"]["generation"], told["adopt"]["exceptions"]) == (said(2)["path"], "/state/exceptions-5.json")
     assert [reply["ok"] for reply in replies(rig)] == [True, True]
     assert rig.bases[2:] == [rig.reloads.current]  # and once more, for what a bundle may have brought with the lists
+
+
+def test_a_store_that_was_put_away_is_not_in_force_for_its_long_log(rig):
+    """People move a damaged one and its log away, and ask anew: what it held is over."""
+    rig.reloads._put(said(2, seq=16, granted={"1": [0, WALL + 9]}))
+    for amends in (True, False):
+        rig.reloads.begin(rig.told.append, amends=amends)
+        new = said(3, seq=-1)
+        rig.result(**(new["exceptions"] if amends else new))
+        rig.adopted()
+        assert rig.reloads.current["exceptions"] == new["exceptions"]
+    assert len(rig.bases) == 2  # and nothing is read again and again
+
+
+def test_exceptions_read_by_a_configuration_that_is_over_are_read_anew(rig):
+    """It may have named another store."""
+    rig.reloads.begin(rig.told.append)
+    rig.reloads.begin(rig.told.append, amends=True)
+    amendment = rig.prepared.pop()
+    rig.result(**said(2))
+    rig.adopted()
+    rig.prepared.append(amendment)
+    rig.result(**said(3)["exceptions"])
+    rig.adopted()
+    assert [base and base["path"] for base in rig.bases] == [None, said(1)["path"], said(2)["path"]]
 
 
 def test_refused_exceptions_change_nothing_and_count_as_no_reload(rig):
@@ -343,7 +368,7 @@ def test_time_turns_what_is_in_force_whatever_else_goes_on(rig, monkeypatch):
     rig.pass_by(0.2)
     told = rig.adopted(turns=WALL + 500)
     assert told["adopt"] == {
-        "generation": said(1)["path"], "exceptions": "/state/exceptions-0.json", "moment": rig.wall, "ends": {"1": 0},
+        "generation": said(1)["path"], "exceptions": "/state/exceptions-1.json", "moment": rig.wall, "ends": {"1": 0},
     }  # fmt: skip
     event = rig.told[-1]
     assert (event["turns"], event["standing"]["ends"]) == (WALL + 500, {"1": 0})
