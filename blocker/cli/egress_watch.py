@@ -88,7 +88,7 @@ def watch(
         return answers is None or answers.knows(client, address, now)
 
     known = observer.resolvers(config, resolvers) | (own.addresses() if interfaces else frozenset())
-    setting = Setting(index, known, told if unresolved else None, references=observer.references(index))
+    setting = Setting(index, known, told if unresolved else None, references=index.references)
     networks = observer.devices(config), observer.exempt(config, known)
     watched = Observer(setting, clients.policy_for, *networks, enforce=enforce, answers=answers)
     shown = Shown(config, as_json=as_json)

@@ -47,16 +47,17 @@ UNRESOLVED: Final = Rule(
 )
 
 
-def to_address(policy: Policy, index: Index, address: bytes, app: str = "") -> Verdict:
+def to_address(policy: Policy, index: Index, address: bytes, app: str = "", reference: str = "") -> Verdict:
     """Return the verdict on a connection to `address` (4 or 16 octets), which `app` was found to use.
 
-    The lists say which entry; where none holds the address, it was learned, and the app is all there is to say.
+    The lists say which entry; where none holds the address, it was learned, and the app is all there is to say, with
+    the decision that it is banned by, `reference`.
     """
     verdict = inspect_address(policy, index, address)
     if verdict.rule is None or verdict.rule.allow:
         if not app:
             return verdict
-        rule = Rule(app, "learned address", Scope.CIDR, allow=False, source="learned")
+        rule = Rule(app, "learned address", Scope.CIDR, allow=False, source="learned", reference=reference)
         return of_app(policy, Trigger.ADDRESS, rule)
     return as_connection(verdict, Trigger.ADDRESS)
 

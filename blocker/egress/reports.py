@@ -85,8 +85,7 @@ class InForce:
         self.clients = clients
         self.index = index
         self.basis = basis
-        bypass = index.apps.get(BYPASS)
-        self.foreign = replace(FOREIGN_DNS, reference=bypass.reference) if bypass is not None else FOREIGN_DNS
+        self.foreign = replace(FOREIGN_DNS, reference=index.references.get(BYPASS, ""))
         shared = (entry.rule for entry in index.shared() if entry.rule.app == BYPASS)
         found = ((ip_network(rule.value), rule) for rule in shared)
         self.resolvers = {net.network_address.packed: rule for net, rule in found if net.num_addresses == 1}
@@ -110,7 +109,8 @@ def record(to: Recorder, report: Report, force: InForce) -> bool:
     elif trigger == Trigger.UNRESOLVED:
         verdict = attempt.refused(Trigger.UNRESOLVED, UNRESOLVED)
     else:
-        verdict = attempt.to_address(policy, force.index, flow.destination, app)
+        reference = force.index.references.get(app, "")
+        verdict = attempt.to_address(policy, force.index, flow.destination, app, reference)
     if what == "note" and not verdict.monitored:
         verdict = replace(verdict, action=Action.PASSTHRU, monitored=True)
     attempt.record(to, flow, group, verdict, force.basis, name)

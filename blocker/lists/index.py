@@ -72,6 +72,8 @@ class Index:
             app: AppInfo(**{**said, "switches": MappingProxyType(said["switches"])})
             for app, said in about["apps"].items()
         })  # fmt: skip
+        self.references = {app: info.reference for app, info in self.apps.items()}
+        """The decision that each app is banned by."""
         self._mapped = checked  # the trie reads from it as long as it lives
         self._trie = marisa_trie.BinaryTrie().map(checked.parts[Part.TRIE])
         self._prefixes = self._trie.prefixes

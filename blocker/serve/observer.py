@@ -27,7 +27,6 @@ from blocker.egress.observe import Finding, Observer
 from blocker.egress.repeats import Repeats
 from blocker.egress.ring import Ring
 from blocker.errors import BlockerError
-from blocker.lists.index import Index
 from blocker.serve import confine, priority
 from blocker.serve.excepted import Standing
 from blocker.serve.generation import Generation
@@ -75,11 +74,6 @@ def resolvers(config: Config, more: Iterable[str] = ()) -> frozenset[bytes]:
     given = (configuration.endpoint(text, 53) for text in more)
     ends = (*given, *config.egress.resolver, *config.listen)
     return frozenset(end.address.packed for end in ends if not end.address.is_unspecified)
-
-
-def references(index: Index) -> dict[str, str]:
-    """Return the decision that each app is banned by."""
-    return {app: info.reference for app, info in index.apps.items()}
 
 
 def upstreams(generation: Generation) -> Iterator[Endpoint]:
@@ -231,7 +225,7 @@ class Watch:
         known = resolvers(config) | own.addresses()
         if config.egress.mode == "node":
             known |= {end.address.packed for end in upstreams(generation)}
-        return Setting(generation.index, known, told, config.egress.enabled, references(generation.index))
+        return Setting(generation.index, known, told, config.egress.enabled, generation.index.references)
 
     def _told(self, client: bytes, address: bytes) -> bool:
         return self._answers is None or self._answers.knows(client, address, self._now)

@@ -59,7 +59,7 @@ class Attempts:
     def record(self, force: Force, flow: Flow, visit: Visit, now: float) -> Judged:
         """Record `visit` at monotonic time `now`, and return what is known of it."""
         policy = force.clients.policy_for(flow.client)
-        setting = Setting(force.index, resolvers=())
+        setting = Setting(force.index, resolvers=(), references=force.index.references)
         verdict, name = findings.judge(policy, setting, Sight(flow, 0, visit.said or OPENED))
         known = events.is_attempt(verdict)
         seen = verdict if known else attempt.refused(Trigger.ADDRESS, _LED_HERE)

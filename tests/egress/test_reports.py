@@ -57,7 +57,7 @@ def lists(tmp_path_factory):
     ("note_lab_address_chat", udp(443, source=LAB),
      {"app": "chat", "trigger": "address", "action": "monitor", "port": 443, "transport": "udp", "group": "lab"}),
     ("refuse_staff_address_chat", tcp(80, destination=OTHER),  # learned: no list holds it
-     {"app": "chat", "entry": "learned", "destination": "192.0.2.1"}),
+     {"app": "chat", "entry": "learned", "destination": "192.0.2.1", "reference": "decision-1"}),
     ("redirect_staff_foreign-dns_bypass", udp(53, asked("www.example.com"), destination=OTHER),
      {"app": "bypass", "trigger": "foreign-dns", "qname": "www.example.com", "action": "refused"}),
     ("refuse_staff_foreign-dns_bypass", udp(53, b"nonsense", destination=OTHER), {"app": "bypass", "port": 53}),

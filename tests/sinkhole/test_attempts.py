@@ -33,6 +33,7 @@ class Lists(Table):
     def __init__(self, *rules):
         super().__init__(*rules)
         self.apps = {rule.app: SimpleNamespace(decision=f"Decision on {rule.app}") for rule in rules}
+        self.references = {"wechat": "ca-2"}
 
 
 LISTS = Lists(
@@ -66,6 +67,11 @@ def visited(visit, client=STAFF):
     judged = Attempts(region, 10.0).record(FORCE, flow(client), visit, 100.0)
     (line,) = recorded(region)
     return judged, line
+
+
+def test_a_protocol_of_its_own_rests_on_the_decision_of_its_app():
+    _, line = visited(Visit(Kind.OTHER, Record(0x16, 0xF104, from_server=False)))
+    assert (line["app"], line["trigger"], line["reference"]) == ("wechat", "mmtls", "ca-2")
 
 
 TIKTOK, ADDRESS = ("staff", "tiktok", "http-host", "refused"), ("staff", "sinkhole", "address", "refused")
