@@ -4,6 +4,9 @@ A million names compared entry by entry take seconds and half a gigabyte. Almost
 they are, so lines are compared first, and only those that went away are read.
 """
 
+import mmap
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,18 +19,33 @@ from blocker.lists.formats import NamesFile, detect
 from blocker.lists.must_resolve import MustResolve
 
 _HEAD: Final = 65536  # octets that tell a format
-_BY_LINES: Final = frozenset(
+_CANCELLING: Final = re.compile(rb"badfilter", re.IGNORECASE)
+_BY_LINES: Final = frozenset(  # no line changes another's meaning, but for _CANCELLING
     {"domains", "hosts", "wildcard", "adblock", "dnsmasq"}
-)  # no line changes another's meaning
+)
 _REACH: Final = row.EXACT | row.BELOW
 
 
 def gone(before: Path, after: Path) -> bytes:
-    """Return the lines of the file `before` that the file `after` has nowhere. Raises OSError."""
+    """Return the lines of the file `before` that the file `after` has nowhere; all, if `after` may take some back.
+
+    Raises OSError.
+    """
+    if _cancels(after):
+        return before.read_bytes()
     with after.open("rb") as file:
         there = set(map(hash, file))  # of 64 bits and salted: nobody can make two lines alike
     with before.open("rb") as file:
         return b"".join(line for line in file if hash(line) not in there)
+
+
+def _cancels(path: Path) -> bool:
+    """Tell whether the file holds the word by which a line of adblock's takes another out of force."""
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return _CANCELLING.search(content) is not None
 
 
 def lost(before: FeedFile, lines: bytes, found: NamesFile, must: MustResolve) -> int:

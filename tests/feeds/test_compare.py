@@ -41,6 +41,8 @@ ZONE = b"$ORIGIN rpz.\n@ 60 SOA a. b. 1 2 3 4 5\n@ NS a.\n"
     (HOSTS, b"a.example\nb.example\nc.example\n", 3),  # another format covers other things
     (b"||a.example^\n||b.example^\n", b"||a.example^\n", 1),
     (b"||a.example^\n||b.example^\n", b"||a.example^\n||b.example^\n@@||b.example^\n", 1),
+    (b"||a.example^\n||b.example^\n", b"||a.example^\n||b.example^\n||b.example^$badFilter\n", 1),  # is cancelled
+    (b"||a.example^\n||b.example^\n||b.example^$badfilter\n", b"||a.example^\n||b.example^$badfilter\n", 0),
     (ZONE + b"a.example CNAME .\nb.example CNAME .\n", ZONE + b"a.example CNAME .\n", 1),
     (ZONE + b"a.example CNAME .\n", ZONE + b"a.example CNAME rpz-passthru.\nb.example CNAME .\n", 1),
     (ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME .\n", ZONE + b"a.example CNAME .\n", 1),

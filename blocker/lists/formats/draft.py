@@ -98,15 +98,18 @@ class Draft:
         self.ranges.append(entry)
 
     def name(self, number: int, text: str) -> Name | None:
-        """Return the name that line `number` spells as `text`; None if it is none, which is noted."""
+        """Return the name that line `number` spells as `text`; None if it is none, which is noted.
+
+        Raises ListError when there are more names beyond ASCII than can be read in reasonable time.
+        """
         if "\\" in text:  # zone files may escape: no name that we list needs it
             self.bad(number, f"{text!r} is not a domain name: it contains a backslash. Remove the line")
             return None
         if not text.isascii():
             self._unicode += len(text)
             if self._unicode > MAX_UNICODE:
-                self.bad(number, f"{text!r} is not read: too many names beyond ASCII. Write them in punycode, xn--...")
-                return None
+                why = f"more than {MAX_UNICODE} characters of names beyond ASCII. Write them in punycode, xn--..."
+                raise ListError([self._told(number, why)])
         try:
             name = names.hostname(text)
         except NameFormatError as error:
