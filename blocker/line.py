@@ -40,7 +40,6 @@ from blocker.policy import (
     weightier,
 )
 from blocker.recording import Ended, Recording
-from blocker.servers import Servers
 from blocker.wire.constants import (
     ANY,
     AXFR,
@@ -274,10 +273,12 @@ class Line:
             udp = exchange.transport == UDP
             found = inspect(policy, self.index, query.qname, response, udp)
             if self._judges_servers and response.counts[0] and not ends(found):
-                who = self._servers(exchange, query, exchange.waiting or Waiting(response, ending, entry), now)
-                if who is None:
+                of_servers = self._judge_servers(
+                    exchange, query, exchange.waiting or Waiting(response, ending, entry), now
+                )
+                if of_servers is None:
                     return
-                found = weightier(found, inspect_servers(policy, self.index, query.qname, response, who, udp))
+                found = weightier(found, of_servers)
             if found is not PASSTHRU:
                 if found.action is not Action.PASSTHRU:
                     self._block(exchange, query, found, now)
@@ -309,8 +310,8 @@ class Line:
         if ending == events.CACHE and entry is not None and exchange.transport == UDP:
             self._remember(exchange, query, ended, response, entry, second)
 
-    def _servers(self, exchange: Exchange, query: Query, waiting: Waiting, now: float) -> Servers | None:
-        """Return the name servers that an answer came from.
+    def _judge_servers(self, exchange: Exchange, query: Query, waiting: Waiting, now: float) -> Verdict | None:
+        """Return the verdict on an answer by the name servers that it came from.
 
         None: not yet, and the exchange is `wanted` for that; or they cannot be learned, and the client hears a failure.
         """
@@ -330,6 +331,10 @@ class Line:
         ]
         found = servers.look(said, of, addresses=index.judges_server_addresses)
         exchange.waiting = None
+        udp = exchange.transport == UDP
+        verdict = inspect_servers(exchange.policy, index, query.qname, waiting.response, found, udp)
+        if ends(verdict):  # whatever else there may be to know
+            return verdict
         if found.failed:
             why = answer.extended_error(Ede.NO_REACHABLE_AUTHORITY, "the name servers of its zone cannot be learned")
             exchange.answer = answer.failed(query, SERVFAIL, exchange.limit(query), self.wording, why)
@@ -339,7 +344,7 @@ class Line:
             waiting.asks = found.wanted
             exchange.waiting, exchange.wanted, exchange.stale = waiting, True, None
             return None
-        return found
+        return verdict
 
     def _hear(self, waiting: Waiting, response: Response | None, now: float) -> None:
         """Take note of what upstream said of name servers, or had said before it failed."""
