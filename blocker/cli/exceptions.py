@@ -13,16 +13,17 @@ from rich.table import Table
 
 from blocker import config, names
 from blocker.cli import control, evidence, times
+from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option
 from blocker.config import Config
 from blocker.config.wording import nearest
-from blocker.errors import BlockerError, ExceptionsError
+from blocker.errors import BlockerError, BundleError, ExceptionsError
 from blocker.evidence import files
 from blocker.evidence.checkpoint import Checkpoint
 from blocker.evidence.verify import NodeChain, Verifier
 from blocker.exceptions import audit, entry, store
 from blocker.exceptions.differences import differences
-from blocker.exceptions.entry import Entry, Grant, Person, State
+from blocker.exceptions.entry import NOBODY, Entry, Grant, Person, State
 from blocker.lists import suffixes
 from blocker.policy import Scope
 from blocker.rpz import unsaid
@@ -152,21 +153,22 @@ def revoke(number: str, reason: str, name: str, path: Path | None, as_json: bool
 @config_option
 @json_option
 def list_(every: bool, path: Path | None, as_json: bool) -> None:
-    """List the exceptions that are requested or approved."""
+    """List the exceptions that are requested or approved, and those of the installed bundle."""
     found = config.load(path)
     entries: list[Entry] = []
     if store.is_used(found):
         with store.opened(found) as kept:
             entries = kept.entries(every=every)
+    entries += _bundled(found)
     now = time.time()
     if as_json:
-        click.echo(json.dumps([store.written(each) | {"now": _state(each, now)} for each in entries]))
+        click.echo(json.dumps([store.written(each) | {"now": _state(found, each, now)} for each in entries]))
         return
     table = Table("", "state", "what", "for", "until", "ticket", "requested by", "approved by", box=None)
     for each in entries:
         grant = each.grant
         table.add_row(
-            grant.id, _state(each, now), grant.what(), grant.whose(), times.shown(grant.ends), grant.ticket,
+            grant.id, _state(found, each, now), grant.what(), grant.whose(), times.shown(grant.ends), grant.ticket,
             str(each.requested_by), str(each.approved_by) if each.approved_at else "",
         )  # fmt: skip
     console = Console()
@@ -287,7 +289,7 @@ def _told(made: Entry, found: Config, reply: dict[str, Any] | None, unsigned: st
         running = None if reply is None else {"in_force": not problems, "seconds": reply.get("seconds")}
         click.echo(json.dumps(store.written(made) | {"running": running, "problems": problems}))
     else:
-        click.echo(f"exception {made.grant.id}: {_state(made, time.time())}")
+        click.echo(f"exception {made.grant.id}: {_state(found, made, time.time())}")
         for label, text in zip(_TEXT, _page(made), strict=True):
             if text:
                 click.echo(f"  {label:10} {text}")
@@ -328,10 +330,28 @@ def _page(made: Entry) -> Iterator[str]:
     )
 
 
-def _state(each: Entry, now: float) -> str:
+def _bundled(found: Config) -> list[Entry]:
+    """Return what the installed bundle brings and is not over; what is wrong with it or the store is only told."""
+    try:
+        grants = granted(found)
+    except (BundleError, ExceptionsError) as error:
+        click.echo(f"warning: {error}", err=True)
+        return []
+    return [
+        Entry(each, State.APPROVED, "", NOBODY, 0, Person(each.approved_by), each.starts)
+        for each in grants
+        if each.is_bundled
+    ]
+
+
+def _state(found: Config, each: Entry, now: float) -> str:
     """Say where an exception stands, as far as the store knows."""
     if each.is_open and now >= each.grant.ends:
         return "ended"
     if each.state is not State.APPROVED:
         return each.state.value
+    if not each.grant.is_bundled and not found.takes_local_exceptions:
+        return "approved, but only signed ones count here"
+    if each.grant.group not in ("", config.UNLISTED, *(group.name for group in found.groups)):
+        return f"approved, but there is no group {each.grant.group}"
     return "active" if each.grant.holds(now) else f"approved, from {times.shown(each.grant.starts)}"

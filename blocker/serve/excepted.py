@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from blocker.bundle import current as bundles
-from blocker.config import Config
+from blocker.config import UNLISTED, Config
 from blocker.errors import ArtifactError, ExceptionsError
 from blocker.exceptions.entry import Grant
 from blocker.exceptions.snapshot import Snapshot, granted_in
@@ -81,6 +81,10 @@ def prepare(
             raise
         oplog.get("exceptions").error("exceptions cannot be read; none is in force", why=str(error))
         found = Snapshot()
+    groups = {"", UNLISTED, *(group.name for group in config.groups)}
+    for each in found.granted:
+        if each.group not in groups:
+            oplog.get("exceptions").warning("an exception lifts nothing", exception=each.id, no_such_group=each.group)
     target = folder / f"exceptions-{number}.json"
     statefile.write(target, json.dumps(found.said()).encode())
     statefile.tidy(folder, "exceptions-*.json", {target})

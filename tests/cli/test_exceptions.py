@@ -10,8 +10,10 @@ import yaml
 from click.testing import CliRunner
 
 from blocker import config
+from blocker.bundle import current
 from blocker.cli import blocker
 from blocker.exceptions.audit import copies_of
+from blocker.exceptions.entry import Grant
 from tests.evidence.records import new_key
 
 GROUPS = [{"name": "press", "clients": ["192.0.2.0/24"]}]
@@ -243,3 +245,29 @@ def test_what_a_policy_zone_cannot_say_is_said_at_once(rig):
     assert said in rig.run("approve", "1", who="omar").output
     assert said not in rig.run("revoke", "1").output
     assert said not in rig.run("add", *ASKED, "--group", "press").output
+
+
+def test_what_is_approved_and_lifts_nothing_is_said(rig):
+    rig.run("add", *ASKED, "--group", "press")
+    rig.run("approve", "1", who="omar")
+    (said,) = json.loads(rig.run("list", "--json").output)
+    assert said["now"] == "active"
+    rig.add(groups=[])
+    assert "approved, but there is no group press" in rig.run("list").output
+    rig.configure(local=False)
+    assert "approved, but only signed ones count here" in rig.run("list").output
+
+
+def test_those_of_a_bundle_are_listed(rig, monkeypatch):
+    rig.run("add", *ASKED)
+    now = int(time.time())
+    brought = Grant("bundle:7", "T-1", "suffix", "x.example", "", "press", "", now - 5, now + 60, "omar")
+    monkeypatch.setattr(current, "in_force", lambda found: current.InForce(found.lists, granted=(brought,)))
+    own, bundled = json.loads(rig.run("list", "--json").output)
+    assert (own["grant"]["id"], bundled["grant"]["id"], bundled["now"]) == ("1", "bundle:7", "active")
+    assert bundled["approved_by"]["account"] == "omar"
+    rig.bundles(keys=["RWSFayVJGxRMvk/Au6/q2kcyJU3WBL3UVPvVuTrmzKVNrtZbalWqXLVg"])
+    monkeypatch.undo()
+    monkeypatch.setattr(config, "account", lambda: "root")
+    found = rig.run("list")
+    assert (found.exit_code, "none is installed" in found.stderr, "help.tiktok.com" in found.stdout) == (0, True, True)

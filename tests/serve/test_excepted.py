@@ -1,5 +1,7 @@
 """The exceptions beside a generation: read anew without the lists, and what serves them knows no store."""
 
+from dataclasses import replace
+
 import pytest
 import structlog
 from structlog.testing import capture_logs
@@ -117,6 +119,16 @@ def test_without_its_store_a_start_does_not_know_which_of_a_bundle_have_ended(fo
         excepted.prepare(found, folder, 2, [brought])
     with capture_logs():
         assert excepted.prepare(found, folder, 3, [brought], first=True)["granted"] == {}
+
+
+def test_one_for_a_group_that_is_gone_is_told(found, tmp_path):
+    brought = Grant("bundle:7", "", "suffix", "banned.example", "", "press", "", NOW - 50, NOW + 100, "omar")
+    (tmp_path / "state").mkdir(exist_ok=True)
+    with capture_logs() as told:
+        excepted.prepare(found, tmp_path / "state", 1, [brought, replace(brought, id="bundle:8", group="default")])
+    assert [(line["event"], line["exception"], line["no_such_group"]) for line in told] == [
+        ("an exception lifts nothing", "bundle:7", "press")
+    ]
 
 
 def test_a_damaged_file_is_refused_by_who_opens_it(overrides):
