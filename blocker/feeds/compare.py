@@ -17,6 +17,7 @@ from blocker.lists import row
 from blocker.lists.feed import AUTO, FeedFile
 from blocker.lists.formats import NamesFile, detect
 from blocker.lists.must_resolve import MustResolve
+from blocker.names import parents
 
 _HEAD: Final = 65536  # octets that tell a format
 _CANCELLING: Final = re.compile(rb"badfilter", re.IGNORECASE)
@@ -51,10 +52,13 @@ def _cancels(path: Path) -> bool:
 def lost(before: FeedFile, lines: bytes, found: NamesFile, must: MustResolve) -> int:
     """Return how many names `before` blocks and `found` does not; `lines` are those of `before` that went away.
 
-    A name that has become an exception is lost too. Raises ListError when `before` is no list any more.
+    A name that has become an exception is lost too, and so is one of whose names below some have. Raises ListError
+    when `before` is no list any more.
     """
     allowed = {key for key, each in zip(found.keys, found.rows, strict=True) if each & row.ALLOW}
-    if found.format not in _BY_LINES or allowed.intersection(_keys(found)) or _format(before) != found.format:
+    open_below = _open_below(found)
+    excepted = open_below or allowed.intersection(_keys(found))
+    if found.format not in _BY_LINES or excepted or _format(before) != found.format:
         names, _ = reading.read(before, must)
     elif not lines:
         return 0
@@ -65,12 +69,29 @@ def lost(before: FeedFile, lines: bytes, found: NamesFile, must: MustResolve) ->
             return 0
     wanted = set(_blocks(names))
     wanted.difference_update(pair for pair in _blocks(found) if pair[0] not in allowed)
-    return len(wanted) + len({each.value for each in names.ranges} - {each.value for each in found.ranges})
+    if open_below := open_below - _open_below(names) - {key for key, _ in wanted}:
+        open_below.intersection_update(_keys(names))
+    return len(wanted) + len(open_below) + len(_ranges(names) - _ranges(found))
 
 
 def _blocks(names: NamesFile) -> Iterator[tuple[bytes, int]]:
     """Yield what is blocked: keys, and what of each; one after the other, so that no million is held twice."""
     return ((key, each & _REACH) for key, each in zip(names.keys, names.rows, strict=True) if not each & row.ALLOW)
+
+
+def _open_below(names: NamesFile) -> set[bytes]:
+    """Return what is blocked with the names below it, though an exception takes some of those out."""
+    exceptions = (key for key, each in zip(names.keys, names.rows, strict=True) if each & row.ALLOW)
+    above = {upper[::-1] for key in exceptions for upper in list(parents(key[::-1]))[1:-1]}
+    if not above:
+        return above
+    narrow = row.ALLOW | row.EXACT
+    return {key for key, each in zip(names.keys, names.rows, strict=True) if key in above and not each & narrow}
+
+
+def _ranges(names: NamesFile) -> set[tuple[str, str]]:
+    """Return the blocked ranges of addresses, and of what they are."""
+    return {(each.value, str(each.trigger)) for each in names.ranges if not each.allow}
 
 
 def _keys(names: NamesFile) -> Iterator[bytes]:

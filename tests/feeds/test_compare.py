@@ -43,9 +43,17 @@ ZONE = b"$ORIGIN rpz.\n@ 60 SOA a. b. 1 2 3 4 5\n@ NS a.\n"
     (b"||a.example^\n||b.example^\n", b"||a.example^\n||b.example^\n@@||b.example^\n", 1),
     (b"||a.example^\n||b.example^\n", b"||a.example^\n||b.example^\n||b.example^$badFilter\n", 1),  # is cancelled
     (b"||a.example^\n||b.example^\n||b.example^$badfilter\n", b"||a.example^\n||b.example^$badfilter\n", 0),
+    (b"||a.example^\n||b.example^\n", b"||a.example^\n||b.example^\n@@||www.b.example^\n@@||b.b.example^\n", 1),
+    (b"||b.example^\n@@||www.b.example^\n", b"||b.example^\n@@||www.b.example^\n@@||b.b.example^\n", 0),  # it was so
+    (b"||a.example^\n", b"||a.example^\n||b.example^\n@@||www.b.example^\n", 0),  # it never was in force
+    (b"a.example\nb.example\n", b"a.example\n@@b.example\n@@www.b.example\n", 1),  # once is enough
+    (HOSTS, HOSTS + b"0.0.0.0 d.example\n", 0),
     (ZONE + b"a.example CNAME .\nb.example CNAME .\n", ZONE + b"a.example CNAME .\n", 1),
     (ZONE + b"a.example CNAME .\n", ZONE + b"a.example CNAME rpz-passthru.\nb.example CNAME .\n", 1),
     (ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME .\n", ZONE + b"a.example CNAME .\n", 1),
+    (ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME .\n",
+     ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME rpz-passthru.\n", 1),
+    (ZONE + b"*.a.example CNAME .\n", ZONE + b"*.a.example CNAME .\nwww.a.example CNAME rpz-passthru.\n", 1),
 ])  # fmt: skip
 def test_lost(tmp_path, old, new, expected):
     assert lost(tmp_path, old, new) == expected
