@@ -332,6 +332,8 @@ class _Draft:
             key = f"{say} saddr . {say} daddr . meta l4proto . th dport"
             noted = sets.sized(sets.NOTED, version)
             self._rule(name, f"{_PORTED} {key} != @{noted} add @{noted} {{ {key} }} {report}")
+            # What found no room there is still not in it: who fills it hides nobody's attempts, and floods no log.
+            self._rule(name, f"{_PORTED} {key} != @{noted} limit rate 10/second {report}")
         self._rule(name, f"meta l4proto != @{sets.TRANSPORTS} limit rate 10/minute {report}")
         if what == "refuse":
             self._rule(name, "goto refuse")

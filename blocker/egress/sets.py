@@ -48,7 +48,7 @@ VERSIONS: Final = (4, 6)
 GATE_SIZE: Final = 1 << 20  # elements: some 1,000 devices that know 1,000 addresses each
 LEARNED_SIZE: Final = 1 << 16
 CUT_SIZE: Final = 1 << 18  # twice what the cutter holds: the next one begins to count anew
-NOTED_SIZE: Final = 1 << 16  # full: no line in the log until some have passed; refused all the same
+NOTED_SIZE: Final = 1 << 16  # full: ten lines a second in the log until some have passed; refused all the same
 
 
 def sized(name: str, version: int) -> str:

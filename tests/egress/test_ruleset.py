@@ -1,11 +1,14 @@
 """The rules as text: pure, the same each time, and such as nft takes."""
 
+import contextlib
+import socket
 from ipaddress import ip_address
 
 import pytest
 
 from blocker.config import Endpoint
-from blocker.egress import ruleset
+from blocker.egress import apply, reports, ruleset, sets
+from blocker.serve import sockets
 from tests.egress.namespace import Namespace
 from tests.egress.rules import CONFIG, gathered, rendered
 
@@ -112,3 +115,32 @@ def test_many_groups_cost_no_set_of_their_own(tmp_path):
         return len(unnamed), len(entry), len(found.static)
 
     assert cost(20) == cost(0)
+
+
+def test_who_fills_the_set_of_attempts_hides_nobodys(tmp_path, monkeypatch):
+    monkeypatch.setattr(sets, "NOTED_SIZE", 2)
+    text = CONFIG.replace("interfaces: [lan]", "mode: node")
+    found = ruleset.render(*gathered(tmp_path, text), (), 123)
+    with Namespace() as namespace:
+        for command in (
+            "link add d0 type veth peer name d1",
+            "addr add 10.0.0.1/24 dev d0",
+            "link set d0 up",
+            "route add default dev d0",
+        ):
+            namespace.ip(command)
+        namespace.run(lambda: apply.apply(found))
+        with (
+            namespace.run(lambda: sockets.subscribe(53)) as reported,
+            namespace.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as device,
+        ):
+            reported.settimeout(2.0)
+            for number in range(1, 8):
+                for _ in range(3):  # the same again is one line, where there was room for it
+                    with contextlib.suppress(OSError):
+                        device.sendto(b"x", (f"203.0.113.{number}", 443))
+            seen = set()
+            with contextlib.suppress(TimeoutError):
+                while len(seen) < 3:
+                    seen |= {report.packet[16:20] for report in reports.read(reported.recv(1 << 18))}
+        assert len(seen) >= 3
