@@ -18,6 +18,7 @@ from blocker.lists.feed import AUTO, FeedFile
 from blocker.lists.formats import NamesFile, detect
 from blocker.lists.must_resolve import MustResolve
 from blocker.names import parents
+from blocker.rule import Action
 
 _HEAD: Final = 65536  # octets that tell a format
 _CANCELLING: Final = re.compile(rb"badfilter", re.IGNORECASE)
@@ -55,7 +56,7 @@ def lost(before: FeedFile, lines: bytes, found: NamesFile, must: MustResolve) ->
     A name that has become an exception is lost too, and so is one of whose names below some have. Raises ListError
     when `before` is no list any more.
     """
-    allowed = {key for key, each in zip(found.keys, found.rows, strict=True) if each & row.ALLOW}
+    allowed = {key for key, each in zip(found.keys, found.rows, strict=True) if row.lets_through(each)}
     open_below = _open_below(found)
     excepted = open_below or allowed.intersection(_keys(found))
     if found.format not in _BY_LINES or excepted or _format(before) != found.format:
@@ -76,22 +77,25 @@ def lost(before: FeedFile, lines: bytes, found: NamesFile, must: MustResolve) ->
 
 def _blocks(names: NamesFile) -> Iterator[tuple[bytes, int]]:
     """Yield what is blocked: keys, and what of each; one after the other, so that no million is held twice."""
-    return ((key, each & _REACH) for key, each in zip(names.keys, names.rows, strict=True) if not each & row.ALLOW)
+    return (
+        (key, each & _REACH) for key, each in zip(names.keys, names.rows, strict=True) if not row.lets_through(each)
+    )
 
 
 def _open_below(names: NamesFile) -> set[bytes]:
     """Return what is blocked with the names below it, though an exception takes some of those out."""
-    exceptions = (key for key, each in zip(names.keys, names.rows, strict=True) if each & row.ALLOW)
+    exceptions = (key for key, each in zip(names.keys, names.rows, strict=True) if row.lets_through(each))
     above = {upper[::-1] for key in exceptions for upper in list(parents(key[::-1]))[1:-1]}
     if not above:
         return above
-    narrow = row.ALLOW | row.EXACT
-    return {key for key, each in zip(names.keys, names.rows, strict=True) if key in above and not each & narrow}
+    return {key for key, reach in _blocks(names) if key in above and not reach & row.EXACT}
 
 
 def _ranges(names: NamesFile) -> set[tuple[str, str]]:
     """Return the blocked ranges of addresses, and of what they are."""
-    return {(each.value, str(each.trigger)) for each in names.ranges if not each.allow}
+    return {
+        (each.value, str(each.trigger)) for each in names.ranges if not (each.allow or each.answer is Action.TCP_ONLY)
+    }
 
 
 def _keys(names: NamesFile) -> Iterator[bytes]:

@@ -27,6 +27,8 @@ _ANSWER_SHIFT: Final = 8  # three bits: the answer that the list itself asks for
 _ANSWERS: Final = (  # only ever appended to
     None, Action.NXDOMAIN, Action.NODATA, Action.DROP, Action.SINKHOLE, Action.TCP_ONLY,
 )  # fmt: skip
+_ANSWER: Final = 7 << _ANSWER_SHIFT
+_OVER_TCP: Final = _ANSWERS.index(Action.TCP_ONLY) << _ANSWER_SHIFT
 
 
 class Row(NamedTuple):
@@ -55,6 +57,11 @@ def answering(action: Action) -> int:
 def answer_of(flags: int) -> Action | None:
     """Return the action that an entry's list asks for; None if it leaves it to the group."""
     return _ANSWERS[flags >> _ANSWER_SHIFT & 7]
+
+
+def lets_through(row: int) -> bool:
+    """Tell whether the entry is an exception, at least over TCP, and no block."""
+    return bool(row & ALLOW) or row & _ANSWER == _OVER_TCP
 
 
 def kind(row: int) -> int:

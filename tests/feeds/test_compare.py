@@ -53,6 +53,10 @@ ZONE = b"$ORIGIN rpz.\n@ 60 SOA a. b. 1 2 3 4 5\n@ NS a.\n"
     (ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME .\n", ZONE + b"a.example CNAME .\n", 1),
     (ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME .\n",
      ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME rpz-passthru.\n", 1),
+    (ZONE + b"a.example CNAME .\nb.example CNAME .\n",
+     ZONE + b"a.example CNAME .\nb.example CNAME rpz-tcp-only.\n", 1),  # resolved over TCP
+    (ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME .\n",
+     ZONE + b"a.example CNAME .\n24.0.2.0.192.rpz-ip CNAME rpz-tcp-only.\n", 1),
     (ZONE + b"*.a.example CNAME .\n", ZONE + b"*.a.example CNAME .\nwww.a.example CNAME rpz-passthru.\n", 1),
 ])  # fmt: skip
 def test_lost(tmp_path, old, new, expected):
