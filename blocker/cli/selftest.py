@@ -17,8 +17,9 @@ from blocker.bundle import current as bundles
 from blocker.cli import feeds
 from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option
+from blocker.errors import BlockerError
 from blocker.lists import gather
-from blocker.selftest.run import Force, Report, Result, Round
+from blocker.selftest.run import UNKNOWN, Force, Report, Result, Round
 from blocker.serve.generation import wording
 from blocker.simulate.sides import Side
 
@@ -43,6 +44,8 @@ def commands(ctx: click.Context, path: Path | None, as_json: bool) -> None:
         listeners = [end for end in found.listen if end.port]
         report = Round(force, listeners, found.selftest, config.workers(found)).run(int(time.time()))
     click.echo(json.dumps(_data(report))) if as_json else _print(report)
+    if report.ok and report.unknown:
+        raise BlockerError(f"{UNKNOWN}. Not asked: {', '.join(report.unknown)}.")
     ctx.exit(0 if report.ok else 1)
 
 
@@ -51,7 +54,8 @@ def _data(report: Report) -> dict[str, object]:
         return {"ok": result.ok, "name": result.name, "asked": result.asked, "failures": result.failures}
 
     return {
-        "ok": report.ok,
+        "ok": report.ok and not report.unknown,
+        "unknown": report.unknown,
         "apps": {app: said(result) for app, result in report.apps.items()},
         "resolution": said(report.resolution) if report.resolution is not None else None,
     }

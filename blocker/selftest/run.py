@@ -25,6 +25,8 @@ _PORTS: Final = 4  # for each worker: one in fifty rounds misses a given one
 _MOST: Final = 256  # ports
 _RANGE: Final = range(20_000, 60_000)  # that they are chosen from
 
+UNKNOWN: Final = "nobody knows whether apps are blocked: IPv6 listeners need selftest.source_v6 to be asked from"
+
 
 @dataclass(frozen=True, slots=True)
 class Force:
@@ -57,11 +59,17 @@ class Report:
 
     apps: dict[str, Result]
     resolution: Result | None  # None: nothing that must resolve may be asked
+    unasked: set[str] = field(default_factory=set)  # apps at listeners that nothing can be asked from as ourselves
 
     @property
     def ok(self) -> bool:
         """Tell whether everything is as it should be."""
         return all(each.ok for each in self.apps.values()) and (self.resolution is None or self.resolution.ok)
+
+    @property
+    def unknown(self) -> list[str]:
+        """Return the apps that no listener at all could be asked for."""
+        return sorted(self.unasked - self.apps.keys())
 
 
 class Round:
@@ -91,7 +99,10 @@ class Round:
         who = force.clients.policy_for((source or end.address).packed)
         needed = plan.resolving(who, force.index, force.needed, turn)
         # Without a source that is known as ours, blocked names are not asked: they would look like somebody's attempts.
-        checks = list(plan.blocked(who, force.index, force.places, turn)) if source is not None else []
+        checks = list(plan.blocked(who, force.index, force.places, turn))
+        if source is None:
+            report.unasked.update(check.app for check in checks)
+            checks = []
         resolution = report.resolution
         if needed is not None:
             checks.append(needed)
@@ -108,7 +119,7 @@ class Round:
                 result.asked += 1
                 if why:
                     result.failures.append(f"{names.to_text(check.qname)} at {end} over {transport}: {why}")
-        return Report(report.apps, resolution)
+        return Report(report.apps, resolution, report.unasked)
 
     def _try(
         self, end: Endpoint, source: Address | None, checks: Sequence[Check], packets: Sequence[bytes], transport: str

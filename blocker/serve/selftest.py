@@ -22,7 +22,7 @@ from blocker.config import Endpoint, Selftest, workers
 from blocker.errors import BlockerError
 from blocker.lists import gather
 from blocker.selftest import status
-from blocker.selftest.run import Force, Report, Result, Round
+from blocker.selftest.run import UNKNOWN, Force, Report, Result, Round
 from blocker.selftest.status import Outcome, Status
 from blocker.serve import priority
 from blocker.serve.excepted import Standing
@@ -124,6 +124,8 @@ class Tester:
 
     def _say(self, report: Report) -> None:
         """Log what fails, and what does no more."""
+        if report.unknown:
+            self._tell("source", UNKNOWN, apps=", ".join(report.unknown))
         results = {**report.apps, **({"resolution": report.resolution} if report.resolution is not None else {})}
         for what, result in results.items():
             if result.ok and self._failing.pop(what, None) is not None:

@@ -88,6 +88,14 @@ def test_a_worker_that_is_silent_does_not_hide_behind_the_other(daemon):
     assert re.search(r"over udp: it gave no answer \(\d of 8 times\)", failures[0]), failures
 
 
+def test_where_nothing_banned_can_be_asked_nothing_is_said_to_be_well(start):
+    daemon = start(CONFIG, hosts=("::1",))
+    done = daemon.run("selftest", "--config", str(daemon.path), "--json")
+    assert (done.returncode, json.loads(done.stdout)["unknown"]) == (2, ["banned"])
+    assert "selftest.source_v6" in done.stderr
+    eventually(lambda: "selftest.source_v6" in daemon.log)
+
+
 def test_one_who_took_the_address_is_found_out(daemon):
     """Somebody answers in our place: every answer is the truth, and that is what is wrong."""
     assert daemon.stop() == 0
