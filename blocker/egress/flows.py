@@ -23,7 +23,9 @@ DOT: Final = frozenset((853, 8853))  # DNS over TLS, over QUIC (RFC 7858, RFC 92
 _MAX_DATAGRAMS: Final = 32  # of one connection that are decrypted
 _MAX_STREAMS: Final = 4  # beginnings of one connection that are waited for
 _MAX_AT_ONCE: Final = 64  # things that one segment says
-_MAX_READS: Final = 2048  # of one beginning; who sends it octet by octet makes as many
+_MAX_READ: Final = 4 << 20
+"""Octets of one connection that are read, again and again as it grows: a hello that comes octet by octet takes half of
+them. Then only what each segment says by itself is looked at."""
 _MAX_TOLD: Final = 16  # different things of one connection that are remembered to have been told
 _NOTHING: Final = 0  # stands among what was told for what is nothing to us
 _WHOLE: Final = 1 << 32
@@ -50,18 +52,19 @@ class Sight(NamedTuple):
 class _Talk:
     """A TCP connection that has said something."""
 
-    __slots__ = ("base", "size", "streams", "told")
+    __slots__ = ("base", "left", "size", "streams", "told")
 
     def __init__(self, base: int) -> None:
         self.base = base  # sequence number of its first octet
         self.size = 0  # octets from there on that were understood
         self.streams: tuple[Stream, ...] = ()  # beginnings of something, whose rest has not come
         self.told: tuple[int, ...] = ()
+        self.left = _MAX_READ  # octets that are still read
 
     def expect(self, sequence: int, said: bytes = b"") -> None:
         """Wait for what begins at `sequence`, of which `said` is known, if it is not waited for."""
         sequence %= _WHOLE
-        if all(stream.base != sequence for stream in self.streams):
+        if self.left > 0 and all(stream.base != sequence for stream in self.streams):
             begun = Stream(sequence)
             begun.feed(sequence, said)
             self.streams = (*self.streams[1 - _MAX_STREAMS :], begun)
@@ -158,6 +161,8 @@ class Flows:
             if state is None:
                 talk = _Talk(sequence)
             talk.expect(sequence)
+        if begins and talk.left <= 0:
+            return self._read(packet, talk, sequence, payload)[0]
         held = talk.held
         for stream in talk.streams:
             if stream.feed(sequence, payload, packet.urgent):
@@ -167,13 +172,17 @@ class Flows:
 
     def _heard(self, packet: Packet, talk: _Talk, stream: Stream) -> list[Sight]:
         """Return what a stream shows that has grown."""
-        read = [self._read(packet, talk, stream.base, data) for data in stream.beginnings()]
-        # Who contradicts itself may do so again, with the next piece.
-        waits = any(unfinished for _, unfinished in read) or not stream.is_plain
-        if not waits or stream.reads >= _MAX_READS:
+        sights: list[Sight] = []
+        waits = not stream.is_plain  # who contradicts itself may do so again, with the next piece
+        for data in stream.news():
+            talk.left -= len(data)
+            found, unfinished = self._read(packet, talk, stream.base, data)
+            sights += found
+            waits |= unfinished
+        if not waits or talk.left <= 0:
             talk.streams = tuple(each for each in talk.streams if each is not stream)
             self._settle(talk, stream.end if stream.base == talk.base else 0)
-        return [sight for sights, _ in read for sight in sights]
+        return sights
 
     def _read(self, packet: Packet, talk: _Talk, base: int, data: bytes) -> tuple[list[Sight], bool]:
         """Return what the octets from number `base` on show, and whether they are the beginning of something."""

@@ -15,34 +15,38 @@ _MAX_RUNS: Final = 1024  # with gaps between them; what would begin another one 
 class Readings:
     """The first octets of something, as every reading has them."""
 
-    __slots__ = ("_limit", "_readings")
+    __slots__ = ("_changed", "_limit", "_readings")
 
     def __init__(self, limit: int) -> None:
         """Keep the first `limit` octets."""
         self._limit = limit
         self._readings = [_Reading()]
+        self._changed = self._readings
 
     def feed(self, at: int, piece: bytes) -> bool:
         """Take the octets from number `at` on; return whether any reading has more, or others, at its beginning."""
         if at + len(piece) > self._limit:
             piece = piece[: max(0, self._limit - at)]
         if not piece:
+            self._changed = []
             return False
         if len(self._readings) == 1 and self._readings[0].append(at, piece):
+            self._changed = self._readings
             return True
-        grown = False
+        self._changed = []
         for reading in tuple(self._readings):
             if len(self._readings) < MOST and reading.contradicts(at, piece):
                 rival = reading.with_instead(at, piece)
                 if all(rival.octets != each.octets or rival.edges != each.edges for each in self._readings):
                     self._readings.append(rival)
-                    grown = True
-            grown |= reading.fill(at, piece)
-        return grown
+                    self._changed.append(rival)
+            if reading.fill(at, piece):
+                self._changed.append(reading)
+        return bool(self._changed)
 
-    def beginnings(self) -> Iterator[bytes]:
-        """Yield what each reading has without a gap."""
-        for reading in self._readings:
+    def beginnings(self, *, changed: bool = False) -> Iterator[bytes]:
+        """Yield what each reading has without a gap; with `changed`, those alone that the last piece changed."""
+        for reading in self._changed if changed else self._readings:
             yield bytes(reading.octets[: reading.end])
 
     @property

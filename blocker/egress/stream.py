@@ -18,13 +18,13 @@ _WHOLE: Final = 1 << 32
 class Stream:
     """The beginning of a stream, whose first octet has the sequence number `base`."""
 
-    __slots__ = ("_readings", "_urgent", "base", "reads")
+    __slots__ = ("_readings", "_shifted", "_urgent", "base")
 
     def __init__(self, base: int) -> None:
         self.base = base
         self._readings = Readings(LIMIT)
         self._urgent: set[int] = set()
-        self.reads = 0
+        self._shifted = False  # by the last segment another octet is out of band
 
     def feed(self, sequence: int, payload: bytes, urgent: int = -1) -> bool:
         """Take a segment; return whether there is something else to read.
@@ -37,12 +37,12 @@ class Stream:
         new = urgent >= 0 and len(self._urgent) < _MAX_URGENT and at + urgent not in self._urgent
         if new:
             self._urgent.add(at + urgent)
+        self._shifted = new
         return self._readings.feed(at, payload) or new
 
-    def beginnings(self) -> Iterator[bytes]:
-        """Yield what is there without a gap, in every way that it can be read."""
-        for data in self._readings.beginnings():
-            self.reads += 1
+    def news(self) -> Iterator[bytes]:
+        """Yield what is there without a gap, in every way to read it that the last segment has changed."""
+        for data in self._readings.beginnings(changed=not self._shifted):
             yield data
             if self._urgent:
                 yield bytes(octet for at, octet in enumerate(data) if at not in self._urgent)

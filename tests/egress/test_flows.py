@@ -223,6 +223,8 @@ def test_work_on_one_connection_is_bounded():
     flows = Flows()
     seen(tcp.syn(), *(tcp.data(records[at : at + 1], at) for at in range(3000)), flows=flows)
     assert flows.kinds == {"other": 1}
+    assert name_in(seen(tcp.data(HELLO), flows=flows)) == [TIKTOK]  # what it says by itself is still looked at
+    flows = Flows()
     for at in range(1, 400):
         seen(tcp.data(b"GET / HTTP/1.1\r\nX: ", 30_000 * at), flows=flows)
     (talk,) = flows._young.values()
