@@ -83,14 +83,14 @@ def make_bundle(
 ) -> None:
     """Make the bundle OUT of the lists that the configuration names, and of the exceptions approved here. Sign it next.
 
-    RefusedError lists are told with file and line. Exit status 0: made.
+    Refused lists are told with file and line. Exit status 0: made.
     """
     found = config.load(path, overrides(lists=lists))
     try:
         begin = datetime.fromtimestamp(manifest.moment(created) if created else int(time.time()), UTC)
     except ValueError as error:
         raise click.BadParameter("write it like 2026-11-24T00:00:00Z.", param_hint="--created") from error
-    entries = () if no_exceptions else _approved(found)
+    entries = () if no_exceptions else _approved(found, begin.timestamp())
     said, octets = make.make(
         found.lists,
         serial=serial,
@@ -110,14 +110,13 @@ def make_bundle(
     click.echo(said.comment)
 
 
-def _approved(found: Config) -> tuple[Entry, ...]:
-    """Return the exceptions that people have approved on this machine; none where there never was any."""
+def _approved(found: Config, moment: float) -> tuple[Entry, ...]:
+    """Return the exceptions that people have approved on this machine and that are not over at `moment`, unix time."""
     if not exceptions.is_used(found):
         return ()
     with exceptions.opened(found) as kept:
         kept.snapshot()  # refuses a store that is not what its log says
-        now = time.time()
-        return tuple(each for each in kept.entries() if each.state is State.APPROVED and now < each.grant.ends)
+        return tuple(each for each in kept.entries() if each.state is State.APPROVED and moment < each.grant.ends)
 
 
 @commands.command()

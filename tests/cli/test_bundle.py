@@ -1,14 +1,20 @@
 """`blocker bundle`, from a key pair to lists in force, without a running blocker."""
 
 import json
+import sqlite3
 import subprocess
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from blocker.bundle import secret
+from blocker.bundle import archive, granted, secret
 from blocker.cli import blocker
+from blocker.config import exceptions_file, load
+from blocker.exceptions import entry, store
+from blocker.exceptions.entry import Grant, Person
 from tests.bundle.publisher import A, B
 
 PHRASE = {"operations": 1 << 15, "memory": 1 << 20}  # cheap
@@ -232,3 +238,34 @@ def test_a_key_pair_under_a_pass_phrase(here, monkeypatch):
 )
 def test_what_is_told(here, arguments, status, words):
     assert words in run("bundle", *arguments, status=status).output
+
+
+def test_approved_exceptions_go_along_unless_they_are_over_or_nobody_wrote_of_them(here):
+    (here / "publisher.yaml").write_text("process: {state_dir: own-state}\nupstream: {servers: [192.0.2.1]}\n")
+    found = load(here / "publisher.yaml")
+    now = int(time.time())
+    with store.opened(found) as kept:
+        for value, ends in (("a.example", now + 60), ("b.example", now + 600), ("c.example", now + 600)):
+            grant = Grant("", "", "suffix", value, "", "", "", 0, ends)
+            asked = entry.request(grant, "a drill", Person("ines"), now, longest=600)
+            number = kept.add(asked, now).grant.id
+            if value != "c.example":
+                kept.change(number, "approved", lambda each: entry.approve(each, Person("omar"), now), now)
+
+    def values(*more):
+        run("bundle", "make", "x.bundle", "--serial", 1, "--publisher", "x", "--lists", "own", "-c", found_path, *more)
+        files = archive.opened((here / "x.bundle").read_bytes()).files
+        return [each.value for each in granted.read(files)]
+
+    found_path = here / "publisher.yaml"
+    later = datetime.fromtimestamp(now + 60, UTC)
+    assert values() == ["a.example", "b.example"]
+    assert values("--created", f"{later:%Y-%m-%dT%H:%M:%SZ}") == ["b.example"]
+    assert values("--no-exceptions") == []
+    with sqlite3.connect(exceptions_file(found)) as db:
+        db.execute(
+            "UPDATE exceptions SET state = 'approved', entry = replace(entry, 'requested\"', 'approved\"') WHERE id = 3"
+        )
+    db.close()
+    refused = run("bundle", "make", "x.bundle", "--serial", 1, "--publisher", "x", "-c", found_path, status=2)
+    assert "exception 3: the store holds what no line of its log says" in refused.output.replace("\n", " ")
