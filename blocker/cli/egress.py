@@ -82,6 +82,8 @@ def show(path: Path | None, as_json: bool) -> None:
                 click.echo(f"applied: {datetime.fromtimestamp(said.applied, UTC):%Y-%m-%dT%H:%M:%SZ} by the blocker")
             if said.problem:
                 click.echo(f"problem: {said.problem}")
+            for name in apply.flowtables():
+                click.echo(f"flowtable {name}: connections in it pass by the rules")
             for name, count in sorted(held.counters.items()) if held else ():
                 if count and (told := parts(name)) is not None:
                     what, group, trigger, app = told

@@ -92,6 +92,13 @@ def table() -> Table | None:
     )
 
 
+def flowtables() -> list[str]:
+    """Return the flowtables of all tables: what is in one passes by our rules once it stands. Raises KernelError."""
+    listed = json.loads(nft("", "-j", "list", "flowtables"))["nftables"]
+    found = (each["flowtable"] for each in listed if "flowtable" in each)
+    return [f"{each['family']} {each['table']} {each['name']}" for each in found]
+
+
 def remove() -> bool:
     """Remove our table with everything in it; return whether there was one. Raises KernelError."""
     if table() is None:

@@ -109,6 +109,9 @@ class Rules:
             elements={name: len(elements) for name, (_, elements) in wanted.static.items()},
         )
         sizes = sum(self._status.elements.values())
+        if offloaded := apply.flowtables():
+            cure = "take the devices' networks out of them (docs/egress.md)"
+            self._log.warning("connections in flowtables pass by the rules", flowtables=", ".join(offloaded), cure=cure)
         self._log.info("rules applied", rules=len(wanted.rules), elements=sizes, seconds=self._status.seconds)
 
     def _look(self) -> None:

@@ -132,7 +132,10 @@ def subscribe(group: int) -> socket.socket:
     except OSError as error:
         sock.close()
         taken = error.errno == errno.EBUSY
-        cure = "Another program has it; set egress.nflog" if taken else "It needs CAP_NET_ADMIN (docs/egress.md)"
+        other = (
+            "Another program has it: if that is a blocker, stop it (two cannot share a machine), else set egress.nflog"
+        )
+        cure = other if taken else "It needs CAP_NET_ADMIN (docs/egress.md)"
         raise BlockerError(f"egress.nflog: group {group}: {error.strerror or error}. {cure}.") from error
     return sock
 

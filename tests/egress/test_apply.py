@@ -1,6 +1,7 @@
 """Rules in a kernel: whole or not at all, what was learned stays, and nothing of others is touched."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -103,3 +104,11 @@ def test_without_nft_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(apply, "_PATH", "/nowhere")
     with pytest.raises(KernelError, match="Install nftables"):
         apply.nft("list tables")
+
+
+def test_flowtables_of_anybody_are_found(monkeypatch, namespace):
+    assert namespace.run(apply.flowtables) == []
+    one = {"flowtable": {"family": "inet", "name": "fast", "table": "fw4", "handle": 2, "dev": ["lan", "wan"]}}
+    said = json.dumps({"nftables": [{"metainfo": {"json_schema_version": 1}}, one]})
+    monkeypatch.setattr(apply, "nft", lambda *_: said)
+    assert apply.flowtables() == ["inet fw4 fast"]

@@ -26,12 +26,14 @@ class Rig:
         self.broken: Exception | None = None
         self.refusing: Exception | None = None
         self.replaced = []
+        self.flowtables = []
         self.rules = Rules(folder, self.replaced.append, Precedence())
         monkeypatch.setattr(rules.Generation, "open", self.open)
         monkeypatch.setattr(
             rules, "planned", lambda config, *_: SimpleNamespace(digest=config.name, static={}, rules=())
         )
         monkeypatch.setattr(apply, "apply", self.apply)
+        monkeypatch.setattr(apply, "flowtables", lambda: self.flowtables)
         monkeypatch.setattr(apply, "table", lambda: Table(self.held, *[frozenset()] * 3, {"packets": 1}))
 
     def open(self, said, _before):
@@ -83,6 +85,12 @@ def test_rules_that_somebody_else_replaced_are_put_back(rig):
     rig.held = "theirs"
     assert (rig.step().failures, rig.held, len(rig.replaced)) == (1, "generation-1", 2)
     assert (rig.step().packets, len(rig.replaced)) == ({"packets": 1}, 2)
+
+
+def test_flowtables_are_said(rig, capfd):
+    rig.flowtables = ["inet fw4 fast"]
+    rig.step(1)
+    assert "inet fw4 fast" in capfd.readouterr().err
 
 
 def test_the_same_again_is_no_news(rig):
