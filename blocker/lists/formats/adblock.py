@@ -49,6 +49,9 @@ class _Reader:
     def read_line(self, number: int, line: bytes) -> None:
         draft = self._draft
         text = draft.text(number, line)
+        if text.startswith(("!#include", "!#if")):  # rules are missing here, or are not meant for all
+            draft.unsupported(number, f"{text!r} is an order to a browser's blocker, which is not followed")
+            return
         if not text or text.startswith(("!", "#", "[")):
             return
         first, *more = text.split(maxsplit=1)

@@ -42,7 +42,7 @@ def test_rules(line, name, flags):
     assert read(line)[1] == [(name, flags)]
 
 
-@pytest.mark.parametrize("line", ["", "! ||a.example^", "# a.example", "[Adblock Plus 2.0]", "!"])
+@pytest.mark.parametrize("line", ["", "! ||a.example^", "!#endif", "# a.example", "[Adblock Plus 2.0]", "!"])
 def test_comments(line):
     draft, found = read(line)
     assert (found, draft.bad_lines, draft.unsupported_lines) == ([], 0, 0)
@@ -55,7 +55,7 @@ def test_comments(line):
         "example.com##.banner", "example.com#@#.banner", "example.com#?#div", "example.com$$script", "/^ads?[0-9]/",
         "@@/ads/", "/banner.png", "||game.example/path^", "||game.example:8080^", "||ads*.example^", "||a.*.example^",
         "|game.example", "game.example^", "||192.0.2.1^", "||game.example^$denyallow=a.example", "||.example^", "-ads-",
-        "game.example^|", "216.239.38.120 www.game.example",
+        "game.example^|", "!#include more.txt", "!#if (adguard)", "216.239.38.120 www.game.example",
     ],
 )  # fmt: skip
 def test_beyond_names(line):
