@@ -248,8 +248,9 @@ def approve(entry: Entry, by: Person, now: int, *, approvers: Sequence[str] = ()
         raise ExceptionsError(f"{by} has asked for exception {entry.grant.id}; another person must approve it.")
     if now >= entry.grant.ends:
         raise ExceptionsError(f"exception {entry.grant.id} would have ended already. Ask for a new one.")
-    # Not before it was approved either: a clock that is set back behind that brings nothing into force.
-    grant = replace(entry.grant, approved_by=by.meant, starts=max(entry.grant.starts, now))
+    # Not before it was approved either: a clock that is set back behind that brings nothing into force. Nor before it
+    # was asked for, by a clock that was set back since: it would last longer than anybody has asked.
+    grant = replace(entry.grant, approved_by=by.meant, starts=max(entry.grant.starts, entry.requested_at, now))
     return replace(entry, grant=grant, state=State.APPROVED, approved_by=by, approved_at=now)
 
 

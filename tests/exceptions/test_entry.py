@@ -128,6 +128,12 @@ def test_who_may_approve_and_when():
         entry.revoke(entry.revoke(asked, OMAR, "no", NOW), OMAR, "no", NOW)
 
 
+@pytest.mark.parametrize(("when", "starts"), [(NOW + 9, NOW + 9), (NOW, NOW), (NOW - 400 * DAY, NOW)])
+def test_a_clock_that_is_set_back_before_the_approval_makes_it_no_longer(when, starts):
+    """It stood a year ahead when somebody asked."""
+    assert entry.approve(requested(), OMAR, when).grant.starts == starts
+
+
 @pytest.mark.parametrize(("ends", "kept"), [(NOW + DAY, NOW + DAY), (NOW + 9 * DAY, NOW + 3 * DAY), (0, 0)])
 def test_an_end_only_ever_comes_closer(ends, kept):
     assert entry.shorten(requested(), ends).grant.ends == kept
