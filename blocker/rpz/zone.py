@@ -9,7 +9,7 @@ trigger gets both its own record and a wildcard, and all servers give the same v
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, summarize_address_range
@@ -81,19 +81,27 @@ def triggers(index: Index, policy: Policy, zone: Name, report: Report) -> Iterat
     Always in the same order for the same lists, and each owner once.
     """
     ours = replace(policy, apps={app: how for app, how in policy.apps.items() if app != SPECIAL})
-    yield from _Names(index, ours, names.MAX_NAME - len(zone), report).triggers()
+    room = names.MAX_NAME - len(zone)
+    yield from _Names(index, ours, room, report).triggers()
     _count_floating(index, ours, report)
     report.special = index.apps[SPECIAL].entries if SPECIAL in index.apps and SPECIAL in policy.apps else 0
-    for network, word in _addresses(index, ours):
-        report.count("address")
-        yield owner_of(network, "rpz-ip"), word
-    for network, word in _clients(index, ours, report):
-        report.count("client")
-        yield owner_of(network, "rpz-client-ip"), word
-    yield from _ServerNames(index, ours, names.MAX_NAME - len(zone), report).triggers()
-    for network, word in _server_addresses(index, ours):
-        report.count("server address")
-        yield owner_of(network, "rpz-nsip"), word
+    yield from _fitting(_addresses(index, ours), "rpz-ip", "address", room, report)
+    yield from _fitting(_clients(index, ours, report), "rpz-client-ip", "client", room, report)
+    yield from _ServerNames(index, ours, room, report).triggers()
+    yield from _fitting(_server_addresses(index, ours), "rpz-nsip", "server address", room, report)
+
+
+def _fitting(
+    found: Iterable[tuple[_Network, Word]], kind: str, word_for_it: str, room: int, report: Report
+) -> Iterator[Trigger]:
+    """Yield the triggers of this `kind`; those that are longer than `room` octets are counted."""
+    for network, word in found:
+        owner = owner_of(network, kind)
+        if len(owner) + 1 > room:
+            report.too_long += 1
+        else:
+            report.count(word_for_it)
+            yield owner, word
 
 
 @dataclass(slots=True)

@@ -109,6 +109,28 @@ def test_names_that_do_not_fit_are_counted(tmp_path):
     assert (found, report.too_long) == ({}, 1)
 
 
+@pytest.mark.parametrize("length", [60, 190, 200, 210, 220, 230, 240, 250])
+def test_no_owner_is_longer_than_a_name_may_be(tmp_path, length):
+    labels, left = [], length - 1
+    while left > 0:
+        labels.append("z" * min(60, left - 1))
+        left -= len(labels[-1]) + 1
+    origin = names.from_text(".".join(labels))
+    feed = """\
+a.example CNAME .
+128.1.2.3.4.5.6.7.2001.rpz-ip CNAME .
+128.1.2.3.4.5.6.7.2001.rpz-client-ip CNAME .
+128.1.2.3.4.5.6.7.2001.rpz-nsip CNAME .
+ns.b.example.rpz-nsdname CNAME .
+"""
+    index, policies = compiled(tmp_path, {}, feed=feed)
+    report = Report()
+    found = list(zone.triggers(index, policies["default"], origin, report))
+    for owner, _ in found:
+        names.from_text(f"{owner}.{names.to_text(origin)}")  # else: it is longer than 255 octets
+    assert len(found) + report.too_long == 5
+
+
 def test_special_names_are_each_resolvers_own(tmp_path):
     text = "app: special\ncategory: protocol\nentries:\n  - {value: test, kind: suffix}\n"
     index, policies = compiled(tmp_path, {"special.yaml": text})
