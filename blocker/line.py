@@ -87,6 +87,7 @@ class Line:
         self.prefetches = 0
         self.hits = 0
         self.misses = 0
+        self.unjudged = 0
 
     def adopt(
         self,
@@ -336,6 +337,7 @@ class Line:
         if ends(verdict):  # whatever else there may be to know
             return verdict
         if found.failed:
+            self.unjudged += 1
             why = answer.extended_error(Ede.NO_REACHABLE_AUTHORITY, "the name servers of its zone cannot be learned")
             exchange.answer = answer.failed(query, SERVFAIL, exchange.limit(query), self.wording, why)
             self._recording.record(exchange, query, SERVFAIL, events.FAILURE, exchange.noted, now)

@@ -16,7 +16,7 @@ from blocker.events import ATTEMPT, QUERY
 from blocker.exchange import TCP, UDP
 from blocker.fast import FOREVER, Fast
 from blocker.line import Line
-from blocker.policy import PASSTHRU, Action, Gate, Policy, Treatment
+from blocker.policy import PASSTHRU, Action, Gate, Policy, Treatment, Trigger
 from blocker.wire.query import parse_query
 from blocker.wire.response import scan
 from tests.oracle import ID, KEEPALIVE, Journal, Table, ask, heard, lines, rule, said
@@ -570,3 +570,28 @@ def test_our_own_queries_are_counted_and_no_attempts():
     told = [(flags, json.loads(b"{" + tail + b"}")["group"]) for flags, tail in bench.journal.lines]
     assert told == [(QUERY, "selftest"), (ATTEMPT | QUERY, "staff")]
     assert [each.group for each in bench.journal.endings] == ["selftest", "staff"]
+
+
+def test_an_answer_whose_name_servers_cannot_be_learned_is_counted_and_not_told():
+    bench = Bench(Table(rule("bad.net", trigger=Trigger.NSDNAME, answer=Action.NXDOMAIN, feed=True)))
+    exchange = bench.open(ask("www.example.com"))
+    bench.finish(exchange, said(ask("www.example.com"), A))
+    assert (exchange.answer, exchange.wanted) == (None, True)
+    (asked,) = exchange.waiting.asks
+    assert (asked.qname, asked.qtype) == (names.from_text("www.example.com"), 2)
+    bench.line.keep(asked, None, NOW)
+    bench.line.finish(exchange, None, NOW)
+    assert (heard(exchange.answer).rcode, exchange.wanted, bench.line.unjudged) == ("SERVFAIL", False, 1)
+    assert [each.ending for each in bench.journal.endings] == ["failure"]
+
+
+def test_lists_that_change_while_name_servers_are_asked_for_are_what_counts():
+    bench = Bench(Table(rule("bad.net", trigger=Trigger.NSDNAME, answer=Action.NXDOMAIN, feed=True)))
+    exchange = bench.open(ask("www.example.com"))
+    bench.finish(exchange, said(ask("www.example.com"), A))
+    bench.line.adopt(Table(rule("example.com")), Wording(), lambda _client: STAFF)
+    bench.line.finish(exchange, None, NOW)
+    assert heard(exchange.answer).answer == lines("www.example.com 60 A 0.0.0.0")
+    again = bench.open(ask("www.example.org"))
+    bench.finish(again, said(ask("www.example.org"), "www.example.org 300 A 192.0.2.1"))
+    assert heard(again.answer).answer == lines("www.example.org 300 A 192.0.2.1")  # nothing speaks of servers now

@@ -278,7 +278,8 @@ class Worker:
         words[Word.CACHE_HITS] += self._line.hits
         words[Word.CACHE_MISSES] += self._line.misses
         words[Word.PREFETCHES] += self._line.prefetches
-        self._cache.evicted = self._line.hits = self._line.misses = self._line.prefetches = 0
+        words[Word.UNJUDGED] += self._line.unjudged
+        self._cache.evicted = self._line.hits = self._line.misses = self._line.prefetches = self._line.unjudged = 0
         words[Word.PULSE] = time.monotonic_ns()
         self._loop.call_later(_PULSE, self._pulse)
 

@@ -56,6 +56,7 @@ _COUNTERS: Final = (
         "blocker_tcp_refused",
         "TCP connections refused, or closed while idle, because a limit was reached.",
     ),
+    (Word.UNJUDGED, "blocker_unjudged", "Answers not told, because their name servers could not be learned."),
     (Word.LIMITED, "blocker_limited", "Queries refused because a limit was reached."),
     (Word.SEND_ERRORS, "blocker_send_errors", "Answers that the kernel did not take."),
     (Word.RECEIVED_BYTES, "blocker_received_bytes", "Octets of queries received."),

@@ -88,6 +88,7 @@ class Word(IntEnum):
     GATE_PAIRS = 37  # what devices may reach; the egress process's, as the next one
     GATE_EVICTED = 38  # pairs that had to make room
     UNSEARCHED = 39  # octets of records that only the search wanted, and that found no room
+    UNJUDGED = 40  # answers that were not told, since their name servers could not be learned
     MALFORMED = 64  # the first of the reasons below
     SINKHOLE = 96  # the first of what sinks/sinkhole.py counts, 32 at the most
 
