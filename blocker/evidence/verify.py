@@ -121,12 +121,13 @@ class Verifier:
         for name, copies in self._copies.items():
             node = self.nodes.get(name)
             for number, copy in sorted(copies.items()):
-                if node is None or number >= node.next:
+                if node is None or number + 1 >= node.next:  # it stood behind the line that it covers
                     self._file = node.file if node else ""
                     ends = f"ends at {node.next - 1}" if node else "is not there"
                     self._find(
-                        Kind.CUT, name, number, f"cut off: the chain {ends}, and had line {number} at {copy.time}"
-                    )
+                        Kind.CUT, name, number,
+                        f"cut off: the chain {ends}, and had line {number} and its checkpoint at {copy.time}",
+                    )  # fmt: skip
                     break  # the later ones say the same
 
     def _take(self, entry: Entry, line: bytes) -> None:

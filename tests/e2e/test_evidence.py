@@ -43,6 +43,7 @@ class Load:
                     with contextlib.suppress(ConnectionRefusedError):  # who answers may be gone
                         client.send(message)
                 self._hear(client, asked)
+                self._ending.wait(0.02)  # the journals have an end, and who empties them may be dead for seconds
 
     def _hear(self, client, asked):
         deadline = time.monotonic() + 1.0
