@@ -7,7 +7,7 @@ A connection may say more than one thing: one request after the other, what a pr
 text, and the same octets again with another content, by those who want one of them to be overlooked (octets.py).
 """
 
-from collections import Counter
+from collections import Counter, deque
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -26,6 +26,9 @@ _MAX_AT_ONCE: Final = 64  # things that one segment says
 _MAX_READ: Final = 4 << 20
 """Octets of one connection that are read, again and again as it grows: a hello that comes octet by octet takes half of
 them. Then only what each segment says by itself is looked at."""
+_MAX_SEALED: Final = 4096
+"""Beginnings that came in pieces, and were understood, that are kept for a moment: the last piece may have been a
+decoy, and the one that counts is still to come."""
 _MAX_TOLD: Final = 16  # different things of one connection that are remembered to have been told
 _NOTHING: Final = 0  # stands among what was told for what is nothing to us
 _WHOLE: Final = 1 << 32
@@ -110,6 +113,7 @@ class Flows:
         self._young: dict[bytes, _State] = {}
         self._old: dict[bytes, _State] = {}
         self._held = 0  # octets, in the younger
+        self._sealed: deque[tuple[_Talk, Stream]] = deque()
         self._turned = 0.0
         self.early = 0  # connections forgotten before their time, for want of room
         self.kinds: Counter[str] = Counter()  # what connections turned out to be
@@ -179,8 +183,15 @@ class Flows:
             found, unfinished = self._read(packet, talk, stream.base, data)
             sights += found
             waits |= unfinished
+        if talk.left <= 0:
+            talk.streams = ()
+        elif not waits:
+            stream.seal()
+            self._sealed.append((talk, stream))
+            if len(self._sealed) > _MAX_SEALED:
+                oldest, done = self._sealed.popleft()
+                oldest.streams = tuple(each for each in oldest.streams if each is not done)
         if not waits or talk.left <= 0:
-            talk.streams = tuple(each for each in talk.streams if each is not stream)
             self._settle(talk, stream.end if stream.base == talk.base else 0)
         return sights
 
@@ -269,6 +280,7 @@ class Flows:
             self.kinds["unfinished"] += unfinished
         self._old = self._young
         self._young = {}
+        self._sealed.clear()  # they go with their generation
         self._held = 0
         self._turned = now
 

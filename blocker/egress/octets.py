@@ -8,19 +8,20 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Final, Self
 
-MOST: Final = 8  # readings; who makes more has the first word count on what is left
+MOST: Final = 8  # readings; of more, that in which each first word counts, and that in which each last one does
 _MAX_RUNS: Final = 1024  # with gaps between them; what would begin another one is passed over
 
 
 class Readings:
     """The first octets of something, as every reading has them."""
 
-    __slots__ = ("_changed", "_limit", "_readings")
+    __slots__ = ("_changed", "_limit", "_newest", "_readings")
 
     def __init__(self, limit: int) -> None:
         """Keep the first `limit` octets."""
         self._limit = limit
         self._readings = [_Reading()]
+        self._newest = self._readings[0]  # in which the last word on an octet counts; in the first one, the first
         self._changed = self._readings
 
     def feed(self, at: int, piece: bytes) -> bool:
@@ -35,19 +36,37 @@ class Readings:
             return True
         self._changed = []
         for reading in tuple(self._readings):
-            if len(self._readings) < MOST and reading.contradicts(at, piece):
-                rival = reading.with_instead(at, piece)
-                if all(rival.octets != each.octets or rival.edges != each.edges for each in self._readings):
-                    self._readings.append(rival)
-                    self._changed.append(rival)
+            if reading.contradicts(at, piece):
+                newest = reading is self._newest
+                if len(self._readings) < MOST:
+                    rival = self._found(reading.with_instead(at, piece))
+                    if newest:
+                        self._newest = rival
+                elif newest:
+                    reading.replace(at, piece)
+                    self._changed.append(reading)
+                    continue
             if reading.fill(at, piece):
                 self._changed.append(reading)
         return bool(self._changed)
+
+    def _found(self, rival: "_Reading") -> "_Reading":
+        """Return the reading that says the same as `rival`: itself, if there is none yet."""
+        for each in self._readings:
+            if each.octets == rival.octets and each.edges == rival.edges:
+                return each
+        self._readings.append(rival)
+        self._changed.append(rival)
+        return rival
 
     def beginnings(self, *, changed: bool = False) -> Iterator[bytes]:
         """Yield what each reading has without a gap; with `changed`, those alone that the last piece changed."""
         for reading in self._changed if changed else self._readings:
             yield bytes(reading.octets[: reading.end])
+
+    def seal(self) -> None:
+        """Take nothing any more that lies behind what is there; only what contradicts it."""
+        self._limit = self.end
 
     @property
     def agree(self) -> bool:
@@ -97,9 +116,13 @@ class _Reading:
         """Return another reading, where `piece` is right."""
         other = type(self)()
         other.octets, other.edges = self.octets.copy(), self.edges.copy()
-        other.fill(at, piece)
-        other.octets[at : at + len(piece)] = piece
+        other.replace(at, piece)
         return other
+
+    def replace(self, at: int, piece: bytes) -> None:
+        """Put `piece` over what is there."""
+        self.fill(at, piece)
+        self.octets[at : at + len(piece)] = piece
 
     def fill(self, at: int, piece: bytes) -> bool:
         """Put `piece` where nothing is; return whether more is there without a gap."""

@@ -47,6 +47,10 @@ class Stream:
             if self._urgent:
                 yield bytes(octet for at, octet in enumerate(data) if at not in self._urgent)
 
+    def seal(self) -> None:
+        """Take nothing any more but what contradicts what is there."""
+        self._readings.seal()
+
     @property
     def is_plain(self) -> bool:
         """Whether there is one way to read it so far."""

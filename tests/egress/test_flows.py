@@ -91,6 +91,9 @@ def test_one_octet_at_a_time_from_the_end():
     [(200, DECOY[200:]), (200, HELLO[200:]), (0, HELLO[:200])],
     # Each part of it between two that never arrive.
     [(0, DECOY[:150]), (0, HELLO[:150]), (0, DECOY[:150]), (150, DECOY[150:]), (150, HELLO[150:]), (150, DECOY[150:])],
+    [(0, HELLO[:150]), (150, DECOY[150:]), (150, HELLO[150:])],  # the decoy makes it whole
+    [(150, HELLO[150:]), (0, DECOY[:150]), (0, HELLO[:150])],
+    [(0, KEYS[:900]), (900, bytes(len(KEYS))), (900, KEYS[900:])],
     [(0, bytes(300)), (0, HELLO)],
     [(-50, bytes(50) + HELLO)],  # what is before the beginning is left out by the server
     [(150, HELLO[150:]), (100, bytes(50) + HELLO[150:]), (0, HELLO[:150])],
@@ -101,6 +104,16 @@ def test_who_says_two_things_on_the_same_octets_is_heard_on_both(sent):
     assert TIKTOK in found
     assert set(found) <= {TIKTOK, INNOCENT, None}
     assert len(found) == len(set(found))
+
+
+def test_what_is_kept_of_hellos_that_came_in_pieces_is_bounded(monkeypatch):
+    monkeypatch.setattr("blocker.egress.flows._MAX_SEALED", 10)
+    flows = Flows()
+    for number in range(50):
+        tcp = Connection(source_port=number)
+        assert name_in(seen(tcp.syn(), tcp.data(KEYS[:900]), tcp.data(KEYS[900:], 900), flows=flows)) == [TIKTOK]
+        assert seen(tcp.data(b"\x14\3\3\0\1\1" + bytes(3000), len(KEYS)), flows=flows) == []
+    assert sum(talk.held for talk in flows._young.values()) == 10 * len(KEYS)
 
 
 def test_a_decoy_in_the_first_packet_which_the_server_does_not_take():

@@ -53,6 +53,13 @@ def test_one_octet_at_a_time_from_the_end():
     assert read(*((at, said[at : at + 1]) for at in reversed(range(3000))), limit=5000) == {said}
 
 
+def test_beyond_the_most_the_first_words_and_the_last_still_count():
+    said = [(at, bytes((number,)) * 2) for number in range(1, 6) for at in range(0, 20, 2)]
+    found = read((0, b"first" * 4), *said)
+    assert {b"first" * 4, bytes((5,)) * 20} < found
+    assert len(found) == MOST
+
+
 def test_memory_is_bounded():
     readings = Readings(10_000)
     for at in range(1, 10_000, 2):
