@@ -57,7 +57,6 @@ def _theirs(folder: Path, theirs: ModuleType) -> list[Row]:
         unknown = {question: said for question, said in found.items() if known.get(question) != said}
         say(f"  {who}: {len(found)} of {len(expected)} differ, {len(unknown)} for no known reason")
         what = "another verdict than the zone's author means"
-        rows.append(
-            Row("rpz", f"{who}: {what}; {len(known)} known (docs/rpz.md)", f"{len(unknown)}", "", "0", not unknown)
-        )
+        what += f"; {len(known)} known (docs/rpz.md)" if known else ""
+        rows.append(Row("rpz", f"{who}: {what}", f"{len(unknown)}", "", "0", not unknown))
     return rows
