@@ -68,6 +68,7 @@ class Report:
     special: int = 0  # left out: every resolver has its own answers for special-use names
     clients: int = 0  # left out: exceptions for clients, which here reach names of one feed, and there the whole zone
     unsaid: list[str] = field(default_factory=list)  # left out: people's exceptions, one line each (unsaid.py)
+    slow_servers: int = 0  # left out: TCP-only for name servers, at which Unbound 1.17 ends (SIGSEGV)
     too_long: int = 0  # left out: with the zone's name behind it, it would be longer than a name may be
 
     def count(self, word: str) -> None:
@@ -88,7 +89,7 @@ def triggers(index: Index, policy: Policy, zone: Name, report: Report) -> Iterat
     yield from _fitting(_addresses(index, ours), "rpz-ip", "address", room, report)
     yield from _fitting(_clients(index, ours, report), "rpz-client-ip", "client", room, report)
     yield from _ServerNames(index, ours, room, report).triggers()
-    yield from _fitting(_server_addresses(index, ours), "rpz-nsip", "server address", room, report)
+    yield from _fitting(_server_addresses(index, ours, report), "rpz-nsip", "server address", room, report)
 
 
 def _fitting(
@@ -246,29 +247,34 @@ class _Told(NamedTuple):
 _NOTHING: Final = _Told()
 
 
+_WORDS_OF_SERVERS: Final = {action: word for action, word in WORDS.items() if word is not Word.TCP_ONLY}
+
+
 class _ServerNames(_Names):
     """The walk over the names of name servers."""
 
     _behind = ".rpz-nsdname"
 
     def _named(self) -> Iterator[tuple[Name, tuple[int, ...]]]:
-        yield from self._index.ordered_servers()
+        for name, entries in self._index.ordered_servers():
+            self._report.slow_servers += sum(row.answer_of(each) is Action.TCP_ONLY for each in entries)
+            yield name, entries
 
     def _asked(self, name: Name) -> tuple[Word | None, Word | None]:
         at, below = (
             inspect_servers(self._policy, self._index, names.ROOT, _NOTHING, _Server((each,)), True).action
             for each in (name, _PROBE + name)
         )
-        return WORDS.get(at), WORDS.get(below)
+        return _WORDS_OF_SERVERS.get(at), _WORDS_OF_SERVERS.get(below)
 
 
-def _server_addresses(index: Index, policy: Policy) -> Iterator[tuple[_Network, Word]]:
+def _server_addresses(index: Index, policy: Policy, report: Report) -> Iterator[tuple[_Network, Word]]:
     """Yield disjoint ranges of name servers."""
     for size in (4, 16):
         for start, end in index.server_stretches(size):
-            if word := WORDS.get(
-                inspect_servers(policy, index, names.ROOT, _NOTHING, _Server((), (start,)), True).action
-            ):
+            action = inspect_servers(policy, index, names.ROOT, _NOTHING, _Server((), (start,)), True).action
+            report.slow_servers += action is Action.TCP_ONLY
+            if word := _WORDS_OF_SERVERS.get(action):
                 for network in _networks(start, end):
                     yield network, word
 
@@ -365,6 +371,7 @@ def told(report: Report) -> Iterator[str]:
         (report.monitored, "entries are left out: their apps are only monitored for this group"),
         (report.shadow, "entries are left out: they are in shadow, or a rollout has not reached the whole group"),
         (report.clients, "ranges of clients are left out: what excepts them from one feed would lift the whole zone"),
+        (report.slow_servers, "rules that leave name servers to TCP are left out: Unbound 1.17 would end at one"),
         (report.special, "special-use names are left out: each resolver has its own answers for those"),
         (report.guarded, "entries at shared parents reach aliases too, which they do not do here"),
         (report.exceptions, "exceptions also spare the aliases and addresses in the answer, which are looked at here"),
