@@ -58,7 +58,8 @@ def main(pipe: socket.socket, prepare: Prepare, instead: Instead) -> int:
         with contextlib.suppress(BlockerError, OSError):
             if (other := instead()) is not None:
                 said["instead"] = other
-    pipe.sendall(json.dumps(said).encode())
+    with contextlib.suppress(BrokenPipeError):  # who asked has been told to stop meanwhile
+        pipe.sendall(json.dumps(said).encode())
     return 0
 
 
