@@ -158,7 +158,7 @@ WITHOUT_TEST = {
     "lists/formats/domains": "tests/lists/test_formats.py",
     **dict.fromkeys(
         (
-            "serve/commands", "serve/httpd", "serve/link", "serve/preparer", "serve/reloads", "serve/sinkhole",
+            "serve/commands", "serve/httpd", "serve/link", "serve/reloads", "serve/sinkhole",
             "serve/slot", "serve/visitor", "upstream/ports", "upstream/resolver", "upstream/stream",
         ),
         "tests/e2e",  # real processes
