@@ -21,7 +21,7 @@ import setproctitle
 from blocker import config as configuration
 from blocker.config import Config
 from blocker.errors import ConfigError
-from blocker.serve import commands
+from blocker.serve import commands, priority
 from blocker.serve.bookkeeper import Bookkeeper
 from blocker.serve.commands import Console
 from blocker.serve.drain import Drainer
@@ -52,6 +52,7 @@ def run(
     `regions` are the workers', `beside` those of the companions that record attempts, by name.
     """
     setproctitle.setproctitle("blocker: control")
+    priority.be_prompt()  # no less than the workers: who answers faster than anybody records fills the journal
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when: the workers' last words come first
     try:

@@ -4,9 +4,11 @@ Must not fail: where the kernel does not know the request, or a sandbox forbids 
 later while lists are compiled.
 """
 
+import contextlib
 import ctypes
 import os
 import platform
+import resource
 import struct
 from typing import Final
 
@@ -14,13 +16,26 @@ from typing import Final
 _CALLS: Final = {"x86_64": 314, "aarch64": 274, "riscv64": 274, "ppc64le": 355, "s390x": 345}
 _ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")  # struct sched_attr: size, policy, flags, nice, priority, times
 _OTHER: Final = 0  # SCHED_OTHER, the ordinary policy
+_PROMPT: Final = -10  # ten times the weight of an ordinary process, where we are allowed to
 _SLICE: Final = 100_000  # ns, the least there is: who asks for short turns gets them at once (Linux 6.12)
 _NICE: Final = 10  # a tenth of a contended core's time: a reload goes on, however busy the node is
 
 
 def be_prompt() -> bool:
-    """Let this process run as soon as it wakes, for short turns. Returns whether the kernel agreed."""
-    return _set(_own(), _SLICE)
+    """Let this process run as soon as it wakes, for short turns. Returns whether the kernel agreed.
+
+    Who wakes again before others had what is due to them waits for the clock's next tick, up to 4 ms; with more
+    weight little is due to them. Who starts us with another nice value than 0 has chosen it.
+    """
+    own = _own()
+    return (own == 0 and _set(_PROMPT, _SLICE)) or _set(own, _SLICE)
+
+
+def allow_prompt() -> None:
+    """Let this account `be_prompt` once it has given up its privileges, as far as we may."""
+    wanted = 20 - _PROMPT  # RLIMIT_NICE counts down from 20 (setrlimit(2))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NICE, (wanted, wanted))
 
 
 def give_way() -> bool:

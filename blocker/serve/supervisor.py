@@ -209,6 +209,7 @@ class Supervisor:
         early = [companion for companion in self._companions if companion.early]
         for companion in early:
             self._fork_companion(companion)
+        priority.allow_prompt()
         sockets.drop_privileges(process, owned)
         if early or self._config.egress.watch.interfaces:  # as root too: nobody else may touch the kernel's rules
             capabilities.limit(capabilities.held() - capabilities.EGRESS)

@@ -3,11 +3,12 @@
 import ctypes
 import os
 import platform
+import resource
 import struct
 
 import pytest
 
-from blocker.serve import priority
+from blocker.serve import capabilities, priority
 
 _GETATTR = {"x86_64": 315, "aarch64": 275}  # sched_getattr(2)
 
@@ -36,13 +37,36 @@ def attributes():
     return nice, turn
 
 
-def test_a_worker_asks_for_short_turns_and_keeps_its_share():
-    before = attributes()
-    agreed, nice, turn = struct.unpack(
-        "=?iQ", in_child(lambda: struct.pack("=?iQ", priority.be_prompt(), *attributes()))
-    )
-    assert (agreed, nice) == (True, before[0])
-    assert turn <= max(before[1], 100_000)
+def prompt(nice=0, allowed=True):
+    """Return whether the kernel agreed, nice value and turn of a process that started with `nice` and asks."""
+
+    def ask():
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if not allowed:
+            resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
+            capabilities.limit(frozenset())
+        return struct.pack("=?iQ", priority.be_prompt(), *attributes())
+
+    return struct.unpack("=?iQ", in_child(ask))
+
+
+MAY = 23 in capabilities.held()  # CAP_SYS_NICE
+MAY_ALLOW = 24 in capabilities.held()  # CAP_SYS_RESOURCE
+WITH_IT = [(0, True, -10), (-5, True, -5)] if MAY else []
+
+
+@pytest.mark.parametrize(("started_with", "allowed", "nice"), [(0, False, 0), (5, True, 5), *WITH_IT])
+def test_a_worker_asks_for_short_turns_and_more_weight(started_with, allowed, nice):
+    assert prompt(started_with, allowed) == (True, nice, 100_000)
+
+
+def test_an_account_without_privileges_may_be_prompt_if_it_was_allowed_to():
+    def ask():
+        priority.allow_prompt()
+        capabilities.limit(frozenset())
+        return struct.pack("=?iQ", priority.be_prompt(), *attributes())
+
+    assert struct.unpack("=?iQ", in_child(ask))[:2] == (True, -10 if MAY_ALLOW else 0)
 
 
 def test_a_preparer_gives_way():
