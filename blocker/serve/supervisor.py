@@ -108,6 +108,7 @@ class Supervisor:
         now = time.monotonic()
         self._look_at_pulses(now)  # before the dead are counted: one that had served is not one that could not
         self._handle_signals()
+        now = time.monotonic()  # again: a worker that was found dead just now may start at once, not a step later
         self._reloads.look(now)
         if not self._stopping:
             for slot in self._slots:
