@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from blocker.config import Config
 from blocker.errors import BlockerError, ProblemsError
-from blocker.serve import beside, capabilities, generation, preparer, worker
+from blocker.serve import beside, capabilities, preparer, worker
 from blocker.serve.companion import Companion
 from blocker.serve.reloads import Reloads
 from blocker.serve.slot import Slot
@@ -468,6 +468,21 @@ def test_a_worker_that_dies_before_it_served_stops_the_start(supervisor, served_
     assert (supervisor._status, supervisor._stopping) == (status, stopping)
 
 
+def test_a_worker_found_dead_is_replaced_in_the_same_step(supervisor, monkeypatch):
+    """Else the next step comes only when something else wakes the supervisor, or its wait is over."""
+    place = slot(ready=True)
+    ended = iter([(place.pid, signal.SIGKILL)])
+    started = []
+    monkeypatch.setattr(os, "waitpid", lambda _pid, _how: next(ended, (0, 0)))
+    monkeypatch.setattr(supervisor, "_start", started.append)
+    monkeypatch.setattr(supervisor._selector, "select", lambda _timeout: [])
+    supervisor._slots.append(place)
+    supervisor._ready = True
+    supervisor._signals = {signal.SIGCHLD}
+    supervisor._step()
+    assert started == [place]
+
+
 @pytest.mark.parametrize(("code", "mends"), [(worker.UNOPENED, 1), (1, 0), (-9, 0)])
 def test_lost_files_are_made_again_when_a_worker_misses_them(supervisor, monkeypatch, code, mends):
     times = []
@@ -479,29 +494,6 @@ def test_lost_files_are_made_again_when_a_worker_misses_them(supervisor, monkeyp
 
 
 # The preparer.
-
-
-@pytest.mark.parametrize("overrides", [{"cache.size": -1}, {"lists.directories": ["/nowhere"]}])
-def test_all_problems_come_through_the_pipe(tmp_path, overrides):
-    ours, theirs = socket.socketpair()
-    with theirs:
-        pid = os.fork()
-        if not pid:
-            status = 99
-            try:
-                over = overrides | {"process.state_dir": tmp_path}
-                status = preparer.main(theirs, lambda: generation.prepare(None, over, 1), lambda: None)
-            finally:
-                os._exit(status)
-    found = preparer.result(ours)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert found["problems"]
-
-
-def test_a_preparer_that_dies_is_an_answer_too():
-    ours, theirs = socket.socketpair()
-    theirs.close()
-    assert preparer.result(ours) == {"problems": [preparer.DIED]}
 
 
 def test_without_a_first_generation_there_is_no_start(rig, monkeypatch):
