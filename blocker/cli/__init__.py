@@ -33,7 +33,8 @@ SUMMARIES: Final[Mapping[str, str]] = {  # in the order of `blocker --help`
     "status": "Show how the running blocker does.",
 }
 
-_PROMPT: Final = (["run"], ["egress"])  # they serve, or somebody who serves waits for them
+_READING: Final = ("bundle", "candidates", "check", "coverage", "evidence", "lists", "rpz", "simulate")
+"""Commands that may read millions of names or lines beside a server."""
 REFUSED: Final = 2  # exit status: the command could not do its work
 INTERRUPTED: Final = 130  # exit status: 128 and SIGINT's number, as shells have it
 
@@ -91,8 +92,8 @@ def blocker() -> None:
 
 def main() -> None:
     """Run the command line; the entry point of `blocker`."""
-    if sys.argv[1:2] not in _PROMPT:
+    if sys.argv[1:] and sys.argv[1] in _READING:
         from blocker.serve import priority
 
-        priority.give_way()  # a million names may be read beside workers whose clients wait
+        priority.give_way()  # to workers, whose clients wait
     blocker(prog_name="blocker")

@@ -16,9 +16,9 @@ from typing import Final
 _CALLS: Final = {"x86_64": 314, "aarch64": 274, "riscv64": 274, "ppc64le": 355, "s390x": 345}
 _ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")  # struct sched_attr: size, policy, flags, nice, priority, times
 _OTHER: Final = 0  # SCHED_OTHER, the ordinary policy
-_PROMPT: Final = -10  # ten times the weight of an ordinary process, where we are allowed to
+_PROMPT: Final = -5  # three times the weight of an ordinary process, where we are allowed to
 _SLICE: Final = 100_000  # ns, the least there is: who asks for short turns gets them at once (Linux 6.12)
-_NICE: Final = 10  # a tenth of a contended core's time: a reload goes on, however busy the node is
+_NICE: Final = 10  # a thirtieth of a contended core's time: a reload goes on, however busy the node is
 
 
 def be_prompt() -> bool:

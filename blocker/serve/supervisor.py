@@ -337,13 +337,12 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         pid = _fork()
         if not pid:
-            priority.give_way()  # first of all: until then it takes turns with the workers
-            ours.close()
-            current = self._reloads.current
             if before is None:
-                work = preparer.everything(self._path, self._overrides, number, current)
-            else:
+                priority.give_way()  # first of all: until then it takes turns with the workers
+                work = preparer.everything(self._path, self._overrides, number, self._reloads.current)
+            else:  # read in no time, and somebody waits for them
                 work = preparer.exceptions(number, before)
+            ours.close()
             self._become(lambda: preparer.main(theirs, *work), keep=(theirs,))
         theirs.close()
         return pid, ours

@@ -52,7 +52,7 @@ def prompt(nice=0, allowed=True):
 
 MAY = 23 in capabilities.held()  # CAP_SYS_NICE
 MAY_ALLOW = 24 in capabilities.held()  # CAP_SYS_RESOURCE
-WITH_IT = [(0, True, -10), (-5, True, -5)] if MAY else []
+WITH_IT = [(0, True, -5), (-7, True, -7)] if MAY else []
 
 
 @pytest.mark.parametrize(("started_with", "allowed", "nice"), [(0, False, 0), (5, True, 5), *WITH_IT])
@@ -67,7 +67,7 @@ def test_an_account_without_privileges_may_be_prompt_if_it_was_allowed_to():
         capabilities.limit(frozenset())
         return struct.pack("=?iQ", priority.be_prompt(), *attributes())
 
-    assert struct.unpack("=?iQ", in_child(ask))[:2] == (True, -10 if MAY_ALLOW else 0)
+    assert struct.unpack("=?iQ", in_child(ask))[:2] == (True, -5 if MAY_ALLOW else 0)
 
 
 def test_a_preparer_gives_way():
