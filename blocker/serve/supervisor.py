@@ -287,7 +287,9 @@ class Supervisor:
         slot.hang_up(self._selector)
         self._reloads.left(slot)
         if self._stopping:
-            self._status = self._status or (1 if code else 0)
+            if code:
+                self._log.error("worker died before all was answered", worker=slot.number, status=code)
+                self._status = 1
         elif not was_ready and not self._ready:
             self._log.error("a worker died before it served; not starting", worker=slot.number, status=code)
             self._status = 1

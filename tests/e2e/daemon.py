@@ -46,6 +46,12 @@ def eventually(found, within=PATIENCE):
     return result
 
 
+def records(path):
+    """Return what the lines of a log say; a last one that is being written is not there yet."""
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
 _GIVEN = set()
 _PRODUCT = []
 
@@ -164,10 +170,6 @@ class Daemon:
     def log(self):
         return (self.folder / "stderr").read_text()
 
-    @property
-    def output(self):
-        return (self.folder / "stdout").read_text()
-
     def wait_ready(self):
         """Wait until /readyz says so."""
 
@@ -205,7 +207,7 @@ class Daemon:
     def attempts(self):
         """Return the lines of the attempt log, its rotated files first."""
         files = [*sorted(self.folder.glob("attempts.jsonl.*")), self.folder / "attempts.jsonl"]
-        return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
+        return [each for file in files if file.exists() for each in records(file)]
 
     def tell(self, command):
         """Return what the control socket replies."""

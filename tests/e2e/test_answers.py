@@ -1,7 +1,6 @@
 """What a client hears and what the upstream sees: `blocker run` with flags only and the lists that ship."""
 
 import itertools
-import json
 import time
 
 import dns.edns
@@ -11,7 +10,7 @@ import dns.name
 import pytest
 
 from tests.e2e.client import addresses, errors, query, rcode
-from tests.e2e.daemon import Daemon, end, eventually, free_port
+from tests.e2e.daemon import Daemon, end, eventually, free_port, records
 from tests.e2e.upstream import V4, V6, Upstream, answer
 
 HOSTS = ("127.0.0.1", "::1")
@@ -200,4 +199,4 @@ def test_pages(daemon):
 
 def _attempts(daemon):
     """The attempt log goes to standard output, unless somebody says otherwise."""
-    return [json.loads(line) for line in daemon.output.splitlines()]
+    return records(daemon.folder / "stdout")

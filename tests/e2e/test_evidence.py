@@ -99,6 +99,7 @@ def test_workers_are_killed_under_load(start):
         before = len(load.answered)
         eventually(lambda before=before: len(load.answered) > before + 200)
         os.kill(daemon.children()[f"worker {turn % 2}"], signal.SIGKILL)
+        eventually(lambda turn=turn: daemon.log.count("worker died; starting another") == turn + 1)
     eventually(lambda: daemon.get("/readyz")[0] == 200)
     answered = load.end()
     assert daemon.stop() == 0

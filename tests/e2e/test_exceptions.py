@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.e2e.client import addresses
-from tests.e2e.daemon import BLOCKER, eventually
+from tests.e2e.daemon import BLOCKER, eventually, records
 from tests.e2e.test_reload import IN_FORCE, everywhere, generations
 from tests.e2e.upstream import V4
 
@@ -38,8 +38,7 @@ def approve(daemon, number):
 
 
 def audit(daemon):
-    lines = (daemon.folder / "state" / "exceptions.audit.jsonl").read_text().splitlines()
-    return [json.loads(line)["event"] for line in lines]
+    return [each["event"] for each in records(daemon.folder / "state" / "exceptions.audit.jsonl")]
 
 
 def asked_for_ever(daemon, until, name=NAME, every=0.02):
