@@ -1,4 +1,4 @@
-"""`blocker lists update`: fetch feeds now, or put in force what waits for a person."""
+"""`blocker lists update`: fetch feeds now, or decide about what waits for a person."""
 
 import json
 import sys
@@ -27,18 +27,26 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 120.0  # seconds for a reload: compiling millions of names takes its time
 _WIDE: Final = 200  # columns when the output is not a terminal
-_STYLES: Final = {"published": "green", "unchanged": "", "held": "yellow", "failed": "red"}
+_STYLES: Final = {"published": "green", "unchanged": "", "held": "yellow", "rejected": "yellow", "failed": "red"}
 
 
 @click.command("update")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--dry-run", is_flag=True, help="Fetch and judge, but change nothing.")
 @click.option("--accept", is_flag=True, help="Put the held update of each NAME in force; fetches nothing.")
+@click.option("--reject", is_flag=True, help="Leave the held update of each NAME out of force; fetches nothing.")
 @config_option
 @json_option
 @click.pass_context
 def update(
-    ctx: click.Context, names: tuple[str, ...], path: Path | None, *, dry_run: bool, accept: bool, as_json: bool
+    ctx: click.Context,
+    names: tuple[str, ...],
+    path: Path | None,
+    *,
+    dry_run: bool,
+    accept: bool,
+    reject: bool,
+    as_json: bool,
 ) -> None:
     """Fetch all feeds now, or those called NAME, and put in force what passes.
 
@@ -46,15 +54,20 @@ def update(
     update is held or failed, or the running blocker refused the reload. 2: the command could not do its work.
     """
     found = config.load(path)
-    if accept and (dry_run or not names):
-        raise click.UsageError("--accept wants the NAME of each feed, and no --dry-run.")
+    if (accept or reject) and (dry_run or not names or (accept and reject)):
+        raise click.UsageError(
+            "--accept and --reject want the NAME of each feed, and neither --dry-run nor each other."
+        )
     chosen = feeds.named(found, names)
     state = config.state_dir(found) if dry_run else _made(config.state_dir(found))
     problems: list[str] = []
     results: list[Result] = []
     reload = None
     try:
-        doing = _accepted(chosen, state, problems) if accept else _fetched(chosen, found, state, dry_run=dry_run)
+        if accept or reject:
+            doing = _decided(chosen, state, problems, accepts=accept)
+        else:
+            doing = _fetched(chosen, found, state, dry_run=dry_run)
         for result in doing:
             results.append(result)  # noqa: PERF402 (what is there already counts if the next one is interrupted)
     finally:  # also when a person has waited enough: what was published by then would be in force some day only
@@ -79,13 +92,14 @@ def _made(state: Path) -> Path:
     return state
 
 
-def _accepted(chosen: Sequence[Feed], state: Path, problems: list[str]) -> "Iterator[Result]":
-    """Accept all that can be; of the others say why in `problems`, so that what was accepted comes into force."""
-    from blocker.feeds.update import accept
+def _decided(chosen: Sequence[Feed], state: Path, problems: list[str], *, accepts: bool) -> "Iterator[Result]":
+    """Accept or reject all that can be; of the others say why in `problems`, so that what was accepted is in force."""
+    from blocker.feeds.update import accept, reject
 
+    decide = accept if accepts else reject
     for feed in chosen:
         try:
-            yield accept(feed, state, time.time())
+            yield decide(feed, state, time.time())
         except FeedError as error:
             problems.append(str(error))
 

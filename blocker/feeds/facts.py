@@ -40,13 +40,19 @@ class Facts:
 
     in_force: Edition | None = None
     former: Edition | None = None  # in force before; kept in case the other is damaged
-    held: Edition | None = None  # waits for a person
+    held: Edition | None = None  # waits for a person, or was rejected
     why_held: str = ""
+    rejected: float = 0.0  # when a person decided that it shall not come into force
     tried: float = 0.0
     succeeded: float = 0.0  # when `in_force` was last what the source has
     failures: int = 0  # in a row
     failed: int = 0  # altogether
     error: str = ""  # of the last attempt; empty: it did not fail
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether a person has to decide."""
+        return self.held is not None and not self.rejected
 
     @property
     def latest(self) -> Edition | None:
@@ -60,7 +66,7 @@ class Facts:
 
     def keeping(self, edition: Edition, why: str, now: float) -> "Facts":
         """Return the facts once `edition` is held because of `why`."""
-        return replace(self, held=edition, why_held=why, tried=now, failures=0, error="")
+        return replace(self, held=edition, why_held=why, rejected=0.0, tried=now, failures=0, error="")
 
     def unchanged(self, now: float) -> "Facts":
         """Return the facts once the source has said that it still has the latest edition."""
@@ -69,7 +75,7 @@ class Facts:
 
     def returned(self, edition: Edition, now: float) -> "Facts":
         """Return the facts once the source has gone back to what is in force; nothing is held any more."""
-        return replace(self, in_force=edition, held=None, why_held="", tried=now, succeeded=now, failures=0, error="")
+        return Facts(in_force=edition, former=self.former, tried=now, succeeded=now, failed=self.failed)
 
     def after_failure(self, error: str, now: float) -> "Facts":
         """Return the facts after a failed attempt."""
@@ -80,6 +86,12 @@ class Facts:
         if self.held is None:
             raise FeedError("nothing is held; there is nothing to accept.")
         return replace(self.published(self.held, now), tried=self.tried)
+
+    def after_rejection(self, now: float) -> "Facts":
+        """Return the facts once a person has rejected what was held. Raises FeedError if nothing is held."""
+        if self.held is None:
+            raise FeedError("nothing is held; there is nothing to reject.")
+        return replace(self, rejected=now)
 
 
 def to_json(facts: Facts) -> bytes:

@@ -33,6 +33,7 @@ class State(StrEnum):
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
     HELD = "held"
+    REJECTED = "rejected"
     FAILED = "failed"
 
 
@@ -50,7 +51,7 @@ class Result:
     @property
     def well(self) -> bool:
         """Tell whether nobody needs to look at it."""
-        return self.state in (State.PUBLISHED, State.UNCHANGED)
+        return self.state in (State.PUBLISHED, State.UNCHANGED, State.REJECTED)
 
 
 def update(
@@ -150,6 +151,21 @@ def accept(feed: Feed, state: Path, now: float) -> Result:
         return Result(feed.name, State.PUBLISHED, _known_entries(facts), facts.held.entries)
 
 
+def reject(feed: Feed, state: Path, now: float) -> Result:
+    """Note that a person does not want the held edition of the feed. Raises FeedError if nothing is held.
+
+    It stays on disk, so that it can be accepted after all, until the source has another one.
+    """
+    store = Store(state, feed.name)
+    with store.lock():
+        try:
+            after = store.facts().after_rejection(now)
+        except FeedError as error:
+            raise FeedError(f"feed {feed.name}: {error}") from error
+        store.save(after)
+        return _held(feed, after)
+
+
 def _known(store: Store, facts: Facts) -> Edition | None:
     """Return the edition that need not be sent again."""
     edition = facts.latest
@@ -164,8 +180,15 @@ def _still(store: Store, feed: Feed, facts: Facts, now: float, *, dry_run: bool)
     if not dry_run:
         store.save(facts.unchanged(now))
     if facts.held is not None:
-        return replace(_ended(feed, facts, State.HELD, why=facts.why_held), after=facts.held.entries)
+        return _held(feed, facts)
     return _ended(feed, facts, State.UNCHANGED)
+
+
+def _held(feed: Feed, facts: Facts) -> Result:
+    """Tell of an edition that is held already."""
+    assert facts.held is not None
+    state = State.HELD if facts.waiting else State.REJECTED
+    return replace(_ended(feed, facts, state, why=facts.why_held), after=facts.held.entries)
 
 
 def _with_validators(facts: Facts, feed: Feed, got: Fetched) -> Facts:

@@ -185,6 +185,8 @@ class Fetcher:
                 self._log.error("feed held for a person", **said, why=result.why, next=f"{how} {result.feed}")
             case State.FAILED:
                 self._log.error("feed not updated; the edition in force stays", feed=result.feed, why=result.why)
+            case State.REJECTED:
+                self._log.debug("feed unchanged since its update was rejected", feed=result.feed, why=result.why)
             case State.UNCHANGED:
                 self._log.debug("feed unchanged", feed=result.feed)
 

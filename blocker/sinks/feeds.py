@@ -44,7 +44,7 @@ def collect(feeds: Mapping[str, Feed], now: float) -> Iterator[Metric]:
     yield _gauge(
         "held",
         "1 while an update waits for a person.",
-        {name: int(facts.held is not None) for name, facts in known.items()},
+        {name: int(facts.waiting) for name, facts in known.items()},
     )
     failures = CounterMetricFamily("blocker_feed_failures", "Fetches that failed or were refused.", labels=("feed",))
     for name, facts in known.items():

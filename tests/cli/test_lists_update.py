@@ -113,6 +113,19 @@ def test_held_and_accepted(rig):
     assert (done.exit_code, "feed a: nothing is held" in done.output) == (2, True)
 
 
+def test_held_and_rejected(rig):
+    rig.run()
+    (rig.folder / "a").write_text("name1.example\n")
+    rig.run()
+    done = rig.run("--reject", "a")
+    assert (done.exit_code, rig.entries("a")) == (0, 10), done.output
+    assert "│ a    │ 10     │ 1     │          │ rejected │" in done.output
+    again = rig.run()
+    assert (again.exit_code, "a: rejected: 9 of 10 names in force" in again.output) == (0, True), again.output
+    done = rig.run("--reject", "b")
+    assert (done.exit_code, "feed b: nothing is held" in done.output) == (2, True)
+
+
 def test_failed(rig):
     (rig.folder / "a").unlink()
     done = rig.run()
@@ -133,8 +146,10 @@ def test_json(rig):
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (["c"], "there is no feed 'c'; choose from a, b"),
-    (["--accept"], "--accept wants the NAME of each feed"),
-    (["--accept", "--dry-run", "a"], "--accept wants the NAME of each feed"),
+    (["--accept"], "--accept and --reject want the NAME of each feed"),
+    (["--reject"], "--accept and --reject want the NAME of each feed"),
+    (["--accept", "--dry-run", "a"], "--accept and --reject want the NAME of each feed"),
+    (["--accept", "--reject", "a"], "neither --dry-run nor each other"),
 ])  # fmt: skip
 def test_usage(rig, arguments, said):
     done = rig.run(*arguments)

@@ -36,9 +36,21 @@ def test_held_and_accepted():
     assert (accepted.tried, accepted.succeeded) == (5.0, 9.0)
 
 
-def test_the_source_takes_it_back():
-    facts = HAD.keeping(HELD, "it shrank", 5.0).returned(OLD, 6.0)
-    assert (facts.in_force, facts.held, facts.why_held, facts.succeeded) == (OLD, None, "", 6.0)
+def test_held_and_rejected():
+    facts = HAD.keeping(HELD, "it shrank", 5.0)
+    assert facts.waiting
+    rejected = facts.after_rejection(9.0)
+    assert (rejected.waiting, rejected.rejected, rejected.in_force, rejected.latest) == (False, 9.0, OLD, HELD)
+    assert rejected.unchanged(10.0).succeeded == 1.0  # what is in force is still not what the source has
+    assert rejected.accepted(10.0) == facts.accepted(10.0)  # a person may think better of it
+    assert rejected.keeping(NEW, "it grew", 10.0).waiting  # another edition is another question
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+def test_the_source_takes_it_back(rejected):
+    facts = HAD.keeping(HELD, "it shrank", 5.0)
+    facts = (facts.after_rejection(5.5) if rejected else facts).returned(OLD, 6.0)
+    assert facts == Facts(in_force=OLD, tried=6.0, succeeded=6.0, failed=7)
 
 
 def test_unchanged():
@@ -54,6 +66,8 @@ def test_failed():
 def test_nothing_to_accept():
     with pytest.raises(FeedError, match="nothing is held"):
         HAD.accepted(5.0)
+    with pytest.raises(FeedError, match="nothing is held"):
+        HAD.after_rejection(5.0)
 
 
 @pytest.mark.parametrize("facts", [Facts(), HAD, HAD.published(NEW, 5.0).keeping(HELD, "why", 6.0)])

@@ -44,6 +44,9 @@ class Rig:
     def accept(self):
         return updating.accept(self.config.feeds[0], self.state, self.now)
 
+    def reject(self):
+        return updating.reject(self.config.feeds[0], self.state, self.now)
+
     @property
     def facts(self):
         return self.store.facts()
@@ -103,6 +106,29 @@ def test_a_suspicious_update_waits_for_a_person(rig, content, why):
     assert rig.update().state is State.UNCHANGED
 
 
+def test_what_a_person_rejects_is_not_asked_about_again(rig):
+    rig.update(names(10))
+    succeeded = rig.now
+    held = rig.update(names(2))
+    done = rig.reject()
+    assert (done.state, done.before, done.after, done.why, done.well) == (State.REJECTED, 10, 2, held.why, True)
+    for _ in range(2):
+        assert rig.update() == done
+    assert (rig.in_force, rig.facts.succeeded) == (names(10), succeeded)  # the feed is getting old, and says so
+    assert rig.update(names(3)).state is State.HELD  # another edition is another question
+    rig.reject()
+    assert rig.update(names(11)).state is State.PUBLISHED
+    assert rig.facts.rejected == 0.0
+
+
+def test_a_person_may_think_better_of_a_rejection(rig):
+    rig.update(names(10))
+    rig.update(names(2))
+    rig.reject()
+    assert (rig.accept().state, rig.in_force) == (State.PUBLISHED, names(2))
+    assert rig.update().state is State.UNCHANGED
+
+
 def test_the_source_takes_a_held_update_back(rig):
     rig.update(names(10))
     rig.update(names(2))
@@ -121,6 +147,8 @@ def test_nothing_to_accept(rig):
     rig.update(names(10))
     with pytest.raises(FeedError, match="feed threats: nothing is held"):
         rig.accept()
+    with pytest.raises(FeedError, match="feed threats: nothing is held"):
+        rig.reject()
 
 
 @pytest.mark.parametrize(("content", "why"), [

@@ -60,6 +60,11 @@ def test_a_feed(tmp_path: Path) -> None:
     }
 
 
+def test_a_feed_whose_update_a_person_has_rejected(tmp_path: Path) -> None:
+    facts = Facts(in_force=OLD, held=HELD, why_held="x", rejected=NOW - 30, tried=NOW - 60, succeeded=NOW - 400)
+    assert samples(exposed(tmp_path, {"threats": facts}))["blocker_feed_held", "threats"] == 0
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{", b"x" * 70_000])
 def test_a_feed_that_was_never_fetched_or_whose_state_is_damaged(tmp_path: Path, content: bytes | None) -> None:
     found = samples(exposed(tmp_path, {"threats": content}))
