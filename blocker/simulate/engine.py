@@ -3,6 +3,7 @@
 Knows nothing of logs and lists. DuckDB comes with the extra `simulate`, and is imported only here.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -40,7 +41,7 @@ class Engine:
     @classmethod
     @contextmanager
     def opened(cls, *, memory: int, threads: int | None = None, progress: Progress = silent) -> "Iterator[Self]":
-        """Give an engine that takes `memory` MiB and `threads` cores (None: all). Raises EngineError."""
+        """Give an engine that takes `memory` MiB and `threads` cores (None: all that we may use). Raises EngineError."""
         try:
             import duckdb
         except ImportError as error:
@@ -57,8 +58,8 @@ class Engine:
                 connection.execute("SET preserve_insertion_order = false")
                 connection.execute("SET autoinstall_known_extensions = false")
                 connection.execute("SET autoload_known_extensions = false")
-                if threads:
-                    connection.execute(f"SET threads = {threads}")
+                # DuckDB counts the machine's cores, and two threads on one core are slower than one.
+                connection.execute(f"SET threads = {threads or len(os.sched_getaffinity(0))}")
                 yield cls(connection, Path(folder), progress)
             except duckdb.Error as error:
                 why = str(error).partition("\n")[0]

@@ -17,6 +17,16 @@ def test_it_says_what_to_install(monkeypatch):
         pass
 
 
+def test_it_takes_the_cores_that_it_may_use():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        with Engine.opened(memory=64) as engine:
+            assert engine.row("SELECT current_setting('threads')") == (1,)
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def test_what_is_spooled_comes_back(tmp_path):
     columns = (("name", "VARCHAR"), ("n", "INTEGER"))
     with Engine.opened(memory=64, threads=1) as engine:
