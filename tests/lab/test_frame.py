@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.e2e.daemon import eventually
+from tests.e2e.daemon import eventually, records
 from tests.e2e.test_privileges import folder, readable  # noqa: F401 (fixtures)
 from tests.lab.lab import CONFIG, GATEWAY, OTHER, Lab
 
@@ -83,7 +83,7 @@ def test_an_account_without_privileges_serves_and_may_still_change_the_rules(lab
     lab.gateway.nft("delete table inet blocker")
     eventually(lambda: "about_" in lab.table())
     assert lab.device.tcp(WECHAT, 8080).visibly_refused
-    eventually(lambda: '"app":"wechat"' in lab.daemon.output)
+    eventually(lambda: "wechat" in {each["app"] for each in records(lab.daemon.folder / "stdout")})
 
 
 def test_it_lives_within_the_units_rules(lab: Lab, tmp_path: Path):
