@@ -1,8 +1,18 @@
-"""Hypothesis for everybody: no deadline, since machines differ, and the same examples in every run of CI."""
+"""For all tests: hypothesis without deadlines, since machines differ, and with the same examples in every run of CI."""
 
 from hypothesis import HealthCheck, settings
+
+from tests.e2e.daemon import begin_product
 
 settings.register_profile(
     "house", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("house")
+
+
+def pytest_collection_finish(session):
+    """Compile beside the tests that come before those which want it."""
+    if not session.config.option.collectonly and any(
+        {"e2e", "lab"} & set(item.nodeid.split("/")) for item in session.items
+    ):
+        begin_product()

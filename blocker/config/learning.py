@@ -8,7 +8,7 @@ from blocker.config.section import Section
 class Learning(Section):
     """How the addresses of banned names are found out, and which may be refused."""
 
-    rate: float = Field(default=5.0, gt=0, le=100)
+    rate: float = Field(default=5.0, gt=0, le=1000)
     """Questions a second that we ask by ourselves, over all upstreams."""
     names: int = Field(default=5000, ge=10, le=50_000)
     """Names that are asked for, of all apps together: what the lists name, and what devices asked for below that."""

@@ -41,7 +41,7 @@ class Engine:
     @classmethod
     @contextmanager
     def opened(cls, *, memory: int, threads: int | None = None, progress: Progress = silent) -> "Iterator[Self]":
-        """Give an engine that takes `memory` MiB and `threads` cores (None: all that we may use). Raises EngineError."""
+        """Give an engine that takes `memory` MiB and `threads` cores (None: all we may use). Raises EngineError."""
         try:
             import duckdb
         except ImportError as error:

@@ -56,27 +56,47 @@ _GIVEN = set()
 _PRODUCT = []
 
 
+class _Product:
+    """The product as people install it, compiled; made once, in BLOCKER_PRODUCT if that is said."""
+
+    def __init__(self):
+        said = os.environ.get("BLOCKER_PRODUCT")
+        self.folder = Path(said) if said else Path(tempfile.mkdtemp(prefix="blocker-product-"))
+        self._making = None
+        if not said:
+            atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        if not (self.folder / "blocker").exists():
+            how = ("--quiet", "--no-deps", "--no-build-isolation", "--no-compile", "--target", str(self.folder))
+            self._making = subprocess.Popen(
+                [sys.executable, "-m", "pip", "install", *how, str(ROOT)], stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            atexit.register(self._making.kill)
+
+    def wait(self):
+        if self._making is not None:
+            said, _ = self._making.communicate()
+            assert self._making.returncode == 0, said
+            assert list((self.folder / "blocker").glob("line*.so")), f"the core was not compiled:\n{said}"
+            self.folder.chmod(0o755)  # accounts with fewer privileges must be able to read it
+            self._making = None
+
+
+def begin_product():
+    """Begin to make the product, so that it is there when it is wanted: compiling it takes a minute."""
+    if not _PRODUCT:
+        _PRODUCT.append(_Product())
+
+
 def product():
-    """Return the folder of the product as people install it, compiled; made once, in BLOCKER_PRODUCT if that is said.
+    """Return the folder of the product.
 
     The other tests run the sources, which can be patched and give better tracebacks. These find what only a
     compiled module does, such as insisting on the types that it declares.
     """
-    if not _PRODUCT:
-        said = os.environ.get("BLOCKER_PRODUCT")
-        folder = Path(said) if said else Path(tempfile.mkdtemp(prefix="blocker-product-"))
-        if not (folder / "blocker").exists():
-            how = ("install", "--quiet", "--no-deps", "--no-build-isolation", "--no-compile", "--target", str(folder))
-            done = subprocess.run(
-                [sys.executable, "-m", "pip", *how, str(ROOT)], capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, done.stderr
-            assert list((folder / "blocker").glob("line*.so")), f"the core was not compiled:\n{done.stderr}"
-            folder.chmod(0o755)  # accounts with fewer privileges must be able to read it
-        if not said:
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _PRODUCT.append(folder)
-    return _PRODUCT[0]
+    begin_product()
+    _PRODUCT[0].wait()
+    return _PRODUCT[0].folder
 
 
 def free_port(*hosts):

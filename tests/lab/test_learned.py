@@ -13,7 +13,7 @@ from tests.lab.test_frame import processes
 CONFIG = {
     "lists": {"built_in": False},
     "groups": [{"name": "staff", "clients": ["10.0.0.0/24", "fd00::/64"]}],
-    "egress": {"enabled": True, "learning": {"probation": 0, "rate": 100}},
+    "egress": {"enabled": True, "learning": {"probation": 0, "rate": 400}},
 }
 ONLY, SHARED, DEEP, SIX = "11.1.1.1", "11.2.2.2", "11.3.3.3", "2001:db8:1::1"
 

@@ -11,7 +11,7 @@ KIOSK, OTHERS = ["10.0.0.2", "fd00::2"], ["10.0.0.3"]
 CONFIG = {
     "lists": {"built_in": False},
     "groups": [{"name": "kiosk", "clients": KIOSK}, {"name": "others", "clients": OTHERS}],
-    "egress": {"enabled": True, "log_interval": 1, "learned": False, "learning": {"probation": 0, "rate": 100}},
+    "egress": {"enabled": True, "log_interval": 1, "learned": False, "learning": {"probation": 0, "rate": 400}},
 }
 
 

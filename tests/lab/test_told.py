@@ -18,7 +18,7 @@ LAB = {
         "enabled": True,
         "interfaces": ["lan"],
         "log_interval": 1,
-        "learning": {"probation": 0, "rate": 100},  # not the ten minutes of a real network
+        "learning": {"probation": 0, "rate": 400},  # not the ten minutes of a real network
         "groups": [
             {"name": "kiosk", "gate": "enforce", "quic": "learned", "static": ["11.44.0.0/16"]},
             {"name": "trial", "gate": "audit"},
