@@ -95,5 +95,5 @@ def main() -> None:
     if sys.argv[1:] and sys.argv[1] in _READING:
         from blocker.serve import priority
 
-        priority.give_way()  # to workers, whose clients wait
+        priority.stand_back()  # behind workers, whose clients wait
     blocker(prog_name="blocker")

@@ -39,7 +39,7 @@ def run(supervisor: socket.socket) -> int:
     """Be the process: the body of a forked child. Returns its exit status."""
     setproctitle.setproctitle("blocker: feeds")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the supervisor says when
-    priority.give_way()  # reading a million names must not take the workers' time
+    priority.stand_back()  # reading a million names must not take the workers' time
     return Fetcher(supervisor).serve()
 
 

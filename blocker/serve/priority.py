@@ -10,15 +10,22 @@ import os
 import platform
 import resource
 import struct
+import threading
+import time
+from pathlib import Path
 from typing import Final
 
 # sched_setattr(2), which the C library wraps only from glibc 2.41 on.
 _CALLS: Final = {"x86_64": 314, "aarch64": 274, "riscv64": 274, "ppc64le": 355, "s390x": 345}
 _ATTRIBUTES: Final = struct.Struct("=IIQiIQQQ")  # struct sched_attr: size, policy, flags, nice, priority, times
-_OTHER: Final = 0  # SCHED_OTHER, the ordinary policy
+OTHER: Final = 0  # SCHED_OTHER, the ordinary policy
+IDLE: Final = 5  # SCHED_IDLE: whoever else wakes runs at once
 _PROMPT: Final = -5  # three times the weight of an ordinary process, where we are allowed to
 _SLICE: Final = 100_000  # ns, the least there is: who asks for short turns gets them at once (Linux 6.12)
 _NICE: Final = 10  # a thirtieth of a contended core's time: a reload goes on, however busy the node is
+_THIRTIETH: Final = 30
+LOOK: Final = 0.5  # seconds between two looks at whether who stands back gets anything
+_THREADS: Final = Path("/proc/self/task")
 
 
 def be_prompt() -> bool:
@@ -43,14 +50,66 @@ def give_way() -> bool:
     return _set(max(_NICE, _own()), 0)
 
 
+def stand_back() -> None:
+    """Let this process run when nobody else wants to, and on a core that is never free as with `give_way`.
+
+    For long work that no client waits for. With any weight at all it would be due at times when a worker wakes, which
+    then waits for the clock's next tick; with none it would never end beside workers that are never idle. So a thread
+    watches, and has the rest take its share while it starves.
+    """
+    if give_way():
+        threading.Thread(target=_watch, args=(threading.get_native_id(),), name="priority", daemon=True).start()
+
+
+def wanted(policy: int, ran: float, waited: float) -> int:
+    """Return the policy for what stood under `policy`, `ran` and `waited` for a core in the `LOOK` seconds before."""
+    if policy == IDLE and waited > LOOK / 2 and ran * _THIRTIETH < waited:
+        return OTHER
+    if policy == OTHER and waited < LOOK / 10:
+        return IDLE
+    return policy
+
+
+def _watch(main: int) -> None:
+    """Let the thread `main` and those it starts stand back, except while they starve. Never returns."""
+    nice = _own()
+    if not (_set(nice, 0, IDLE) and _set(nice, 0)):
+        return  # whoever may not come back (RLIMIT_NICE) does not go either
+    policy = IDLE
+    _set(nice, 0, policy, main)
+    ran, waited = _times()
+    while True:
+        time.sleep(LOOK)
+        (ran_before, waited_before), (ran, waited) = (ran, waited), _times()
+        before, policy = policy, wanted(policy, ran - ran_before, waited - waited_before)
+        if policy != before:
+            for thread in _others():
+                _set(nice, 0, policy, thread)
+
+
+def _others() -> list[int]:
+    """Return all threads of this process but the one that asks."""
+    return [int(each.name) for each in _THREADS.iterdir() if int(each.name) != threading.get_native_id()]
+
+
+def _times() -> tuple[float, float]:
+    """Return the seconds that the other threads have run, and have waited for a core, until now."""
+    ran = waited = 0.0
+    for thread in _others():
+        with contextlib.suppress(OSError):  # it has just ended, or the kernel does not count
+            words = (_THREADS / str(thread) / "schedstat").read_text().split()
+            ran, waited = ran + int(words[0]) / 1e9, waited + int(words[1]) / 1e9
+    return ran, waited
+
+
 def _own() -> int:
     """Return the nice value that we were started with: the request cannot leave it out."""
     return os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def _set(nice: int, turn: int) -> bool:
+def _set(nice: int, turn: int, policy: int = OTHER, thread: int = 0) -> bool:
     call = _CALLS.get(platform.machine())
     if call is None:
         return False
-    wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, _OTHER, 0, nice, 0, turn, 0, 0)
-    return bool(ctypes.CDLL(None).syscall(call, 0, wanted, 0) == 0)
+    wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, policy, 0, nice, 0, turn, 0, 0)
+    return bool(ctypes.CDLL(None).syscall(call, thread, wanted, 0) == 0)

@@ -340,7 +340,7 @@ class Supervisor:
         pid = _fork()
         if not pid:
             if before is None:
-                priority.give_way()  # first of all: until then it takes turns with the workers
+                priority.stand_back()  # first of all: until then it takes turns with the workers
                 work = preparer.everything(self._path, self._overrides, number, self._reloads.current)
             else:  # read in no time, and somebody waits for them
                 work = preparer.exceptions(number, before)

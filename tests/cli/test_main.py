@@ -116,7 +116,7 @@ def test_config_show(tmp_path):
 @pytest.mark.parametrize(
     ("command", "gives_way"), [("run", False), ("exceptions", False), ("lists", True), ("simulate", True)]
 )
-def test_who_reads_much_gives_way_to_who_serves(command, gives_way):
+def test_who_reads_much_stands_back_behind_who_serves(command, gives_way):
     own = os.getpriority(os.PRIO_PROCESS, 0)
     code = f"""import os, sys
 from blocker.cli import main

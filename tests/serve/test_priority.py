@@ -4,11 +4,14 @@ import ctypes
 import os
 import platform
 import resource
+import signal
 import struct
+import time
 
 import pytest
 
 from blocker.serve import capabilities, priority
+from tests.e2e.conftest import need
 
 _GETATTR = {"x86_64": 315, "aarch64": 275}  # sched_getattr(2)
 
@@ -35,6 +38,35 @@ def attributes():
     assert ctypes.CDLL(None).syscall(_GETATTR[platform.machine()], 0, buffer, 56, 0) == 0
     _, _, _, nice, _, turn, _, _ = struct.unpack_from("=IIQiIQQQ", buffer.raw)
     return nice, turn
+
+
+def comes(policy, pid, within=20.0):
+    """Tell whether the main thread of a process comes to stand under `policy`."""
+    deadline = time.monotonic() + within
+    while os.sched_getscheduler(pid) != policy:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def forked(work):
+    """Return the pid of a process that does `work` for ever, on the core that the tests may use first."""
+    pid = os.fork()
+    if not pid:
+        try:
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+            work()
+            while True:
+                pass
+        finally:
+            os._exit(1)
+    return pid
+
+
+def end(pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def prompt(nice=0, allowed=True):
@@ -73,6 +105,47 @@ def test_an_account_without_privileges_may_be_prompt_if_it_was_allowed_to():
 def test_a_preparer_gives_way():
     agreed, nice, _ = struct.unpack("=?iQ", in_child(lambda: struct.pack("=?iQ", priority.give_way(), *attributes())))
     assert (agreed, nice) == (True, max(10, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def test_who_stands_back_gets_a_share_while_it_starves():
+    need(MAY, "needs CAP_SYS_NICE: this account may not come back from SCHED_IDLE, and so does not stand back")
+    who = forked(priority.stand_back)
+    try:
+        assert comes(os.SCHED_IDLE, who)
+        other = forked(lambda: None)
+        try:
+            assert comes(os.SCHED_OTHER, who)
+            assert os.getpriority(os.PRIO_PROCESS, who) == max(10, os.getpriority(os.PRIO_PROCESS, 0))
+        finally:
+            end(other)
+        assert comes(os.SCHED_IDLE, who)
+    finally:
+        end(who)
+
+
+def test_who_may_not_come_back_does_not_stand_back():
+    def stand_back():
+        resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
+        capabilities.limit(frozenset())
+        priority.stand_back()
+
+    who = forked(stand_back)
+    try:
+        assert not comes(os.SCHED_IDLE, who, within=1.0)
+        assert os.getpriority(os.PRIO_PROCESS, who) == max(10, os.getpriority(os.PRIO_PROCESS, 0))
+    finally:
+        end(who)
+
+
+@pytest.mark.parametrize(("policy", "ran", "waited", "then"), [
+    (priority.IDLE, 0.5, 0.0, priority.IDLE), (priority.IDLE, 0.0, 0.0, priority.IDLE),  # alone, and asleep
+    (priority.IDLE, 0.3, 0.2, priority.IDLE), (priority.IDLE, 0.02, 0.48, priority.IDLE),  # a share is left for it
+    (priority.IDLE, 0.0, 0.48, priority.OTHER), (priority.IDLE, 0.01, 0.49, priority.OTHER),
+    (priority.OTHER, 0.016, 0.48, priority.OTHER), (priority.OTHER, 0.1, 0.06, priority.OTHER),
+    (priority.OTHER, 0.5, 0.01, priority.IDLE), (priority.OTHER, 0.0, 0.0, priority.IDLE),
+])  # fmt: skip
+def test_what_is_wanted_after_a_look(policy, ran, waited, then):
+    assert priority.wanted(policy, ran, waited) == then
 
 
 @pytest.mark.parametrize("ask", [priority.be_prompt, priority.give_way])
