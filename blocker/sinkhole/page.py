@@ -97,7 +97,7 @@ def _section(wording: Wording, voice: Voice, blocked: Blocked | None, when: floa
 
 def _body(voice: Voice, blocked: Blocked | None) -> str:
     # Not str.format: the operator's braces are text, and a name is never a template.
-    return voice.unknown if blocked is None else voice.body.replace("{app}", blocked.app)
+    return voice.unknown if blocked is None else voice.body.replace("{app}", _app(voice, blocked))
 
 
 def _contact(wording: Wording, voice: Voice, blocked: Blocked | None) -> str:
@@ -110,11 +110,12 @@ def _rows(wording: Wording, voice: Voice, blocked: Blocked | None, when: float) 
     labels = voice.labels
     if blocked is not None:
         yield labels.address, blocked.name, "", ""
-        yield labels.service, blocked.app, "", ""
-        theirs = _other(voice, wording.lists_language)
+        yield labels.service, _app(voice, blocked), "", ""
+        reason, language = _listed(wording, voice, blocked.reason)
+        yield labels.reason, reason, "", language
         said = voice.decisions.get(blocked.reference, "")
-        yield labels.reason, blocked.reason, "", theirs
-        yield labels.decision, blocked.reference, said or blocked.decision, "" if said else theirs
+        decision, language = (said, "") if said else _listed(wording, voice, blocked.decision)
+        yield labels.decision, blocked.reference, decision, language
         yield labels.quote, blocked.entry, "", ""
     yield labels.time, f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M:%S UTC}", "", ""
 
@@ -132,6 +133,16 @@ def _row(label: str, value: str, more: str, language: str) -> Html:
         value=value,
         more=fill(" <small>$more</small>", more=more) if more else Html(""),
     )
+
+
+def _app(voice: Voice, blocked: Blocked) -> str:
+    return voice.shipped.get(blocked.app, blocked.app)
+
+
+def _listed(wording: Wording, voice: Voice, words: str) -> tuple[str, str]:
+    """Return what a list says in the voice's language, if we know it; else as it is there, and in which language."""
+    said = voice.shipped.get(words)
+    return (said, "") if said is not None else (words, _other(voice, wording.lists_language))
 
 
 def _other(voice: Voice, language: str) -> str:

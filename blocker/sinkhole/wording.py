@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from blocker.config import Answers, PageText, Sinkhole
+from blocker.sinkhole.french import FRENCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ LABELS: Final = {
 OURS: Final = {
     "en": PageText(
         title="Access to this service is blocked",
-        body="You tried to reach {app}. This service may not be used on this network.\n\n"
+        body="You tried to reach a service that is blocked: {app}. It may not be used on this network.\n\n"
         "There is nothing wrong with your device.",
         unknown="The address that you tried to reach leads to a service that may not be used on this network.\n\n"
         "There is nothing wrong with your device.",
@@ -75,8 +76,8 @@ OURS: Final = {
     ),
     "fr": PageText(
         title="L’accès à ce service est bloqué",
-        body="Vous avez tenté d’accéder à {app}. L’utilisation de ce service n’est pas permise sur ce réseau.\n\n"
-        "Votre appareil fonctionne normalement.",
+        body="Vous avez tenté d’accéder à un service bloqué\N{NO-BREAK SPACE}: {app}. Son utilisation n’est pas permise"
+        " sur ce réseau.\n\nVotre appareil fonctionne normalement.",
         unknown="L’adresse à laquelle vous avez tenté d’accéder mène à un service dont l’utilisation n’est pas permise"
         " sur ce réseau.\n\nVotre appareil fonctionne normalement.",
         contact="Si vous avez besoin de ce service pour votre travail, communiquez avec votre centre d’assistance et"
@@ -88,7 +89,7 @@ OURS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Everything that the page says in one language; nothing in it is empty but `organisation` and `decisions`."""
+    """Everything that the page says in one language; only `organisation` and the mappings may be empty."""
 
     language: str
     labels: Labels
@@ -98,7 +99,8 @@ class Voice:
     unknown: str
     contact: str
     notice: str
-    decisions: Mapping[str, str]
+    decisions: Mapping[str, str]  # by id, as the operator says them
+    shipped: Mapping[str, str]  # what the shipped lists say, by their own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +143,5 @@ def _voice(language: str, said: PageText, answers: Answers) -> Voice:
         contact=said.contact or ours.contact,
         notice=said.notice or ours.notice,
         decisions=said.decisions,
+        shipped=FRENCH if language == "fr" else {},
     )

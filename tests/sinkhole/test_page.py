@@ -95,6 +95,20 @@ def test_it_fetches_and_runs_nothing(seen):
     assert "maximum-scale" not in viewport
 
 
+def test_what_the_shipped_lists_say_is_said_in_french_too():
+    reason = "TikTok is banned on government devices and networks."
+    decision = "European Commission: TikTok off corporate devices"
+    ours = Blocked("www.tiktok.com", "TikTok", reason, "eu-1", decision, "t-1")
+    seen = Seen(page.html(PLAIN, ours, ("fr", "en"), WHEN))
+    french, english = seen.text("fr"), seen.text("en")
+    assert "TikTok est interdit sur les appareils et les réseaux du gouvernement." in french
+    assert "Commission européenne\N{NO-BREAK SPACE}: TikTok retiré des appareils professionnels" in french
+    assert english.count(reason) == english.count(decision) == 1  # in the English half alone
+    around = Blocked("dns.google", "Ways around the resolver", "Own words.", "ca-1", "Decision 1", "b-1")
+    french = Seen(page.html(PLAIN, around, ("fr", "en"), WHEN)).text("fr")
+    assert "un service bloqué\N{NO-BREAK SPACE}: Moyens de contourner le résolveur." in french
+
+
 def test_both_languages_say_it_each_in_its_own():
     seen = Seen(page.html(FULL, BLOCKED, ("fr", "en"), WHEN))
     french, english = seen.text("fr"), seen.text("en")
