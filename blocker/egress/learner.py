@@ -27,6 +27,7 @@ from blocker.errors import KernelError
 from blocker.names import Name
 from blocker.sinks import oplog
 
+_AGAIN: Final = 1.0  # seconds until what no worker would take is asked again
 _STEP: Final = 0.2  # seconds between looks at what is due
 _TELL: Final = 5.0  # seconds between two writings of the file
 _WAITING: Final = 1000  # messages; what workers say beyond that is dropped
@@ -111,8 +112,10 @@ class Learner:
         if self._known is None:
             return
         self._apply(self._learning.look(now))
-        for question in self._questions.take(now):
+        questions = self._questions.take(now)
+        for at, question in enumerate(questions):
             if not self._look_up(question):
+                self._questions.defer(questions[at:], now + _AGAIN)
                 break
         if now >= self._tell_at:
             self._tell_at = now + _TELL

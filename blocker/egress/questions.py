@@ -14,7 +14,8 @@ from blocker.wire.constants import AAAA, A
 _SOONEST: Final = 60  # seconds until a name is asked for again, however short its TTL
 _LATEST: Final = 3600  # ... however long
 _UNHEARD: Final = 600  # seconds until a question that nobody answered is asked again
-_BURST: Final = 2.0  # seconds' worth of questions at once
+_BURST: Final = 2.0  # seconds' worth of questions at once ...
+_AT_ONCE: Final = 200  # ... and no more of them than a worker's socket holds while it does something else
 
 
 class Question(NamedTuple):
@@ -62,7 +63,7 @@ class Questions:
 
     def take(self, now: float) -> list[Question]:
         """Return what is to be asked now; it comes again later even if nobody answers."""
-        self._tokens = min(self._tokens + (now - self._filled) * self.rate, max(1.0, self.rate * _BURST))
+        self._tokens = min(self._tokens + (now - self._filled) * self.rate, min(max(1.0, self.rate * _BURST), _AT_ONCE))
         self._filled = now
         found: list[Question] = []
         while self._tokens >= 1 and self._heap and self._heap[0][0] <= now:
@@ -73,6 +74,12 @@ class Questions:
             self._tokens -= 1
             found.append(question)
         return found
+
+    def defer(self, questions: Iterable[Question], due: float) -> None:
+        """Let questions that were taken, and could not be asked, be due again at the time `due`."""
+        for question in questions:
+            if question in self._due:
+                self._put(question, due)
 
     def answered(self, question: Question, ttl: int, now: float) -> None:
         """Take note of the seconds that an answer may be kept."""

@@ -39,6 +39,24 @@ def test_it_is_asked_again_as_its_ttl_says(ttl, again):
     assert len(asked.take(again + 1.0)) == 2
 
 
+def test_no_more_at_once_than_a_worker_takes_unread():
+    asked = Questions(rate=1000, most=1000)
+    for number in range(1000):
+        asked.add(names.from_text(f"m{number}.example"), 0.0)
+    assert len(asked.take(1000.0)) == 200
+
+
+def test_what_could_not_be_asked_is_due_again_soon():
+    asked = Questions(rate=100, most=100)
+    for name in NAMES[:3]:
+        asked.add(name, 0.0)
+    taken = asked.take(1.0)
+    asked.drop(taken[-1])
+    asked.defer(taken[2:], 2.0)
+    assert asked.take(1.9) == []
+    assert asked.take(2.0) == taken[2:-1]
+
+
 def test_a_question_that_nobody_answers_comes_again():
     asked = Questions(rate=100, most=10)
     asked.add(NAMES[0], 0.0)
