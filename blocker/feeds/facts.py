@@ -95,8 +95,10 @@ class Facts:
 
 
 def to_json(facts: Facts) -> bytes:
-    """Return `facts` as the content of a file."""
-    return json.dumps({"version": _VERSION, **asdict(facts)}, indent=1).encode()
+    """Return `facts` as the content of a file, without what is as at the beginning: a former version reads it too."""
+    first = asdict(Facts())
+    said = {key: value for key, value in asdict(facts).items() if value != first[key]}
+    return json.dumps({"version": _VERSION, **said}, indent=1).encode()
 
 
 def from_json(content: bytes) -> Facts:

@@ -137,10 +137,14 @@ def admit(
 
 
 def accept(feed: Feed, state: Path, now: float) -> Result:
-    """Put the held edition of the feed in force, as a person has decided. Raises FeedError if nothing is held."""
+    """Put the held edition of the feed in force, as a person has decided.
+
+    Raises FeedError if nothing is held, or another edition than when the person decided.
+    """
     store = Store(state, feed.name)
+    seen = store.facts()
     with store.lock():
-        facts = store.facts()
+        facts = _unchanged(feed, store, seen)
         try:
             after = facts.accepted(now)
         except FeedError as error:
@@ -152,18 +156,28 @@ def accept(feed: Feed, state: Path, now: float) -> Result:
 
 
 def reject(feed: Feed, state: Path, now: float) -> Result:
-    """Note that a person does not want the held edition of the feed. Raises FeedError if nothing is held.
+    """Note that a person does not want the held edition of the feed.
 
-    It stays on disk, so that it can be accepted after all, until the source has another one.
+    It stays on disk, so that it can be accepted after all, until the source has another one. Raises FeedError as above.
     """
     store = Store(state, feed.name)
+    seen = store.facts()
     with store.lock():
         try:
-            after = store.facts().after_rejection(now)
+            after = _unchanged(feed, store, seen).after_rejection(now)
         except FeedError as error:
             raise FeedError(f"feed {feed.name}: {error}") from error
         store.save(after)
         return _held(feed, after)
+
+
+def _unchanged(feed: Feed, store: Store, seen: Facts) -> Facts:
+    """Return the facts as they are under the lock, if what is held is what was `seen` before. Raises FeedError."""
+    facts = store.facts()
+    if (facts.held and facts.held.sha256) != (seen.held and seen.held.sha256):
+        how = f"blocker lists diff {feed.name} {feed.name}:held"
+        raise FeedError(f"feed {feed.name}: it was updated while you decided. Look at what is held now: {how}")
+    return facts
 
 
 def _known(store: Store, facts: Facts) -> Edition | None:

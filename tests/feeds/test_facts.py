@@ -63,6 +63,12 @@ def test_failed():
     assert (facts.in_force, facts.tried, facts.succeeded, facts.failures, facts.failed) == (OLD, 5.0, 1.0, 4, 8)
 
 
+def test_a_former_version_can_read_what_says_nothing_new():
+    said = json.loads(form.to_json(HAD.keeping(HELD, "it shrank", 5.0)))
+    assert "rejected" not in said
+    assert {"version", "in_force", "held", "why_held", "succeeded"} <= said.keys()
+
+
 def test_nothing_to_accept():
     with pytest.raises(FeedError, match="nothing is held"):
         HAD.accepted(5.0)

@@ -1,5 +1,6 @@
 """One update of one feed: what is published, held, refused, and that what is in force outlives all of it."""
 
+import contextlib
 import hashlib
 
 import pytest
@@ -127,6 +128,26 @@ def test_a_person_may_think_better_of_a_rejection(rig):
     rig.reject()
     assert (rig.accept().state, rig.in_force) == (State.PUBLISHED, names(2))
     assert rig.update().state is State.UNCHANGED
+
+
+@pytest.mark.parametrize("decide", ["accept", "reject"])
+def test_nobody_decides_about_an_update_that_he_has_not_seen(rig, monkeypatch, decide):
+    """Another one came while the command waited for whoever fetched it."""
+    rig.update(names(10))
+    rig.update(names(2))
+    lock = Store.lock
+
+    @contextlib.contextmanager
+    def late(store):
+        monkeypatch.setattr(Store, "lock", lock)
+        rig.update(names(600))
+        with lock(store):
+            yield
+
+    monkeypatch.setattr(Store, "lock", late)
+    with pytest.raises(FeedError, match="it was updated while you decided"):
+        getattr(rig, decide)()
+    assert (rig.in_force, rig.facts.waiting, rig.facts.held.entries) == (names(10), True, 600)
 
 
 def test_the_source_takes_a_held_update_back(rig):
