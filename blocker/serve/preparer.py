@@ -13,7 +13,7 @@ from typing import Any, Final
 import setproctitle
 
 from blocker.errors import BlockerError, ProblemsError
-from blocker.serve import excepted, generation
+from blocker.serve import excepted, generation, priority
 
 _LAST_WORDS: Final = 5.0  # seconds between a preparer's first octet and its last
 DIED = "the process that reads the lists died: see the log above, and the machine's memory"
@@ -30,10 +30,13 @@ def everything(
 
     If it is refused, what comes into force all the same is the `current` one with rollouts as they stand.
     """
-    return (
-        lambda: generation.prepare(path, overrides, number, first=not current),
-        lambda: generation.restaged(current, number) if current else None,
-    )
+
+    def prepare() -> dict[str, object]:
+        if current:  # else nobody is served yet, who could notice
+            priority.stand_back()
+        return generation.prepare(path, overrides, number, first=not current)
+
+    return prepare, lambda: generation.restaged(current, number) if current else None
 
 
 def exceptions(number: int, current: Mapping[str, Any]) -> tuple[Prepare, Instead]:

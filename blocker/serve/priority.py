@@ -58,7 +58,8 @@ def stand_back() -> None:
     watches, and has the rest take its share while it starves.
     """
     if give_way():
-        threading.Thread(target=_watch, args=(threading.get_native_id(),), name="priority", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # no thread is left for us: the share it is
+            threading.Thread(target=_watch, args=(threading.get_native_id(),), name="priority", daemon=True).start()
 
 
 def wanted(policy: int, ran: float, waited: float) -> int:
@@ -71,35 +72,39 @@ def wanted(policy: int, ran: float, waited: float) -> int:
 
 
 def _watch(main: int) -> None:
-    """Let the thread `main` and those it starts stand back, except while they starve. Never returns."""
+    """Let the thread `main` and those it starts stand back, except while they starve.
+
+    Ends where that cannot be: for who may not come back (RLIMIT_NICE), and when nobody can tell who starves.
+    """
     nice = _own()
     if not (_set(nice, 0, IDLE) and _set(nice, 0)):
-        return  # whoever may not come back (RLIMIT_NICE) does not go either
+        return
     policy = IDLE
-    _set(nice, 0, policy, main)
-    ran, waited = _times()
-    while True:
-        time.sleep(LOOK)
-        (ran_before, waited_before), (ran, waited) = (ran, waited), _times()
-        before, policy = policy, wanted(policy, ran - ran_before, waited - waited_before)
-        if policy != before:
-            for thread in _others():
+    try:
+        before = _times()
+        while main in before:
+            for thread in before:  # each time: one may have started while the others were told
                 _set(nice, 0, policy, thread)
+            time.sleep(LOOK)
+            now = _times()
+            both = before.keys() & now.keys()
+            ran, waited = (sum(now[each][part] - before[each][part] for each in both) for part in (0, 1))
+            before, policy = now, wanted(policy, ran, waited)
+    except OSError:  # no descriptor is left to look with
+        before = {}
+    for thread in before.keys() | {main}:
+        _set(nice, 0, OTHER, thread)
 
 
-def _others() -> list[int]:
-    """Return all threads of this process but the one that asks."""
-    return [int(each.name) for each in _THREADS.iterdir() if int(each.name) != threading.get_native_id()]
-
-
-def _times() -> tuple[float, float]:
-    """Return the seconds that the other threads have run, and have waited for a core, until now."""
-    ran = waited = 0.0
-    for thread in _others():
-        with contextlib.suppress(OSError):  # it has just ended, or the kernel does not count
-            words = (_THREADS / str(thread) / "schedstat").read_text().split()
-            ran, waited = ran + int(words[0]) / 1e9, waited + int(words[1]) / 1e9
-    return ran, waited
+def _times() -> dict[int, tuple[float, float]]:
+    """Return the seconds that each other thread has run, and has waited for a core, as far as the kernel tells."""
+    found: dict[int, tuple[float, float]] = {}
+    for each in _THREADS.iterdir():
+        if int(each.name) != threading.get_native_id():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended, or none is counted
+                ran, waited, _ = (each / "schedstat").read_text().split()
+                found[int(each.name)] = int(ran) / 1e9, int(waited) / 1e9
+    return found
 
 
 def _own() -> int:

@@ -287,9 +287,9 @@ class Supervisor:
         slot.hang_up(self._selector)
         self._reloads.left(slot)
         if self._stopping:
-            if code:
+            if code and self._ready:
                 self._log.error("worker died before all was answered", worker=slot.number, status=code)
-                self._status = 1
+            self._status = self._status or (1 if code else 0)
         elif not was_ready and not self._ready:
             self._log.error("a worker died before it served; not starting", worker=slot.number, status=code)
             self._status = 1
@@ -340,7 +340,7 @@ class Supervisor:
         pid = _fork()
         if not pid:
             if before is None:
-                priority.stand_back()  # first of all: until then it takes turns with the workers
+                priority.give_way()  # first of all: until then it takes turns with the workers
                 work = preparer.everything(self._path, self._overrides, number, self._reloads.current)
             else:  # read in no time, and somebody waits for them
                 work = preparer.exceptions(number, before)

@@ -6,6 +6,7 @@ import platform
 import resource
 import signal
 import struct
+import threading
 import time
 
 import pytest
@@ -118,9 +119,36 @@ def test_who_stands_back_gets_a_share_while_it_starves():
             assert os.getpriority(os.PRIO_PROCESS, who) == max(10, os.getpriority(os.PRIO_PROCESS, 0))
         finally:
             end(other)
-        assert comes(os.SCHED_IDLE, who)
     finally:
         end(who)
+
+
+def test_it_stands_back_again_when_the_others_have_gone(monkeypatch):
+    """Seven is the main thread, eight one that ends, nine one that begins; in the end nobody can look any more."""
+    looks = [
+        {7: (1.0, 1.0), 8: (9.0, 9.0)}, {7: (1.0, 1.01), 8: (9.0, 9.0)}, {7: (1.0, 1.02)},
+        {7: (1.01, 1.02), 9: (0.0, 0.0)}, {7: (1.02, 1.02), 9: (0.0, 0.0)}, {},
+    ]  # fmt: skip
+    told = []
+
+    def times():
+        told.append(set())
+        return looks.pop(0)
+
+    def told_to(_nice, _turn, policy=priority.OTHER, thread=0):
+        if thread:
+            told[-1].add((thread, policy))
+        return True
+
+    monkeypatch.setattr(priority, "_times", times)
+    monkeypatch.setattr(priority, "_set", told_to)
+    monkeypatch.setattr(priority, "LOOK", 0.01)
+    priority._watch(7)
+    idle, share = priority.IDLE, priority.OTHER
+    assert told == [
+        {(7, idle), (8, idle)}, {(7, share), (8, share)}, {(7, share)}, {(7, idle), (9, idle)}, {(7, idle), (9, idle)},
+        {(7, share)},
+    ]  # fmt: skip
 
 
 def test_who_may_not_come_back_does_not_stand_back():
@@ -135,6 +163,73 @@ def test_who_may_not_come_back_does_not_stand_back():
         assert os.getpriority(os.PRIO_PROCESS, who) == max(10, os.getpriority(os.PRIO_PROCESS, 0))
     finally:
         end(who)
+
+
+@pytest.mark.parametrize("trouble", [FileNotFoundError, OSError(24, "Too many open files")])
+def test_where_nobody_can_tell_who_starves_it_has_its_share(trouble):
+    def stand_back():
+        def times():
+            looked.append(None)
+            if len(looked) == 1:
+                return {main: (0.0, 0.0)}
+            raise trouble
+
+        looked = []
+        main = threading.get_native_id()
+        priority._times, priority.LOOK = times, 2.0
+        priority.stand_back()
+
+    who = forked(stand_back)
+    try:
+        assert comes(os.SCHED_IDLE, who) == MAY
+        assert comes(os.SCHED_OTHER, who)
+    finally:
+        end(who)
+
+
+@pytest.mark.parametrize("times", [{}, {1: (0.0, 0.0)}])
+def test_without_the_kernels_times_nobody_stands_back(times, monkeypatch):
+    asked = []
+    monkeypatch.setattr(priority, "_times", lambda: times)
+    monkeypatch.setattr(
+        priority, "_set", lambda nice, _turn, policy=0, thread=0: asked.append((policy, thread)) or True
+    )
+    priority._watch(7)
+    assert {each for each in asked if each[1] == 7} == {(priority.OTHER, 7)}
+
+
+def test_no_thread_left_is_no_failure(monkeypatch):
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(priority, "give_way", lambda: True)
+    priority.stand_back()
+
+
+def test_times_are_of_the_other_threads():
+    running = threading.Event()
+    ended = threading.Event()
+    found = []
+
+    def other():
+        running.set()
+        ended.wait()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    running.wait()
+    looker = threading.Thread(target=lambda: found.append((threading.get_native_id(), priority._times())))
+    looker.start()
+    looker.join()
+    ended.set()
+    thread.join()
+    ((own, times),) = found
+    assert own not in times
+    assert {thread.native_id, os.getpid()} <= times.keys()
+    ran, waited = times[os.getpid()]
+    assert ran > 0.1
+    assert waited >= 0.0
 
 
 @pytest.mark.parametrize(("policy", "ran", "waited", "then"), [

@@ -468,6 +468,19 @@ def test_a_worker_that_dies_before_it_served_stops_the_start(supervisor, served_
     assert (supervisor._status, supervisor._stopping) == (status, stopping)
 
 
+@pytest.mark.parametrize(("served_before", "code", "status", "lines"), [
+    (True, -9, 1, 1), (True, 0, 0, 0),
+    (False, 1, 1, 0),  # another one died before, and that was said
+])  # fmt: skip
+def test_a_worker_that_dies_while_we_stop(supervisor, served_before, code, status, lines):
+    supervisor._slots.append(slot(ready=False))  # it drains
+    supervisor._ready, supervisor._stopping = served_before, True
+    with capture_logs() as logs:
+        supervisor._died(supervisor._slots[0], code)
+    assert supervisor._status == status
+    assert [each["event"] for each in logs] == ["worker died before all was answered"] * lines
+
+
 def test_a_worker_found_dead_is_replaced_in_the_same_step(supervisor, monkeypatch):
     """Else the next step comes only when something else wakes the supervisor, or its wait is over."""
     place = slot(ready=True)
