@@ -6,9 +6,9 @@ from typing import Final
 
 FRENCH: Final[Mapping[str, str]] = MappingProxyType({
     # Titles.
-    "Ways around the resolver": "Moyens de contourner le résolveur",
-    "Canary names": "Noms témoins",
-    "Special-use names": "Noms à usage spécial",
+    "Ways around the resolver": "moyens de contourner le résolveur",
+    "Canary names": "noms témoins",
+    "Special-use names": "noms à usage spécial",
     # Reasons.
     "This service lets a device get around the network protection that enforces the bans.": (
         "Ce service permet à un appareil de contourner la protection du réseau qui applique les interdictions."
@@ -48,7 +48,7 @@ FRENCH: Final[Mapping[str, str]] = MappingProxyType({
     "President of the Treasury Board: TikTok removed from and blocked on government-issued mobile devices,"
     " announced 2023-02-27, effective 2023-02-28": (
         "Présidente du Conseil du Trésor\N{NO-BREAK SPACE}: TikTok retiré des appareils mobiles fournis par le"
-        " gouvernement et bloqué sur ceux-ci; annoncé le 2023-02-27, en vigueur le 2023-02-28"
+        " gouvernement et bloqué sur ceux-ci; mesure annoncée le 2023-02-27, en vigueur le 2023-02-28"
     ),
     "DHS Binding Operational Directive 17-01: find and remove Kaspersky-branded products; leaves out code"
     " embedded in other products, Threat Intelligence and training": (
@@ -59,12 +59,12 @@ FRENCH: Final[Mapping[str, str]] = MappingProxyType({
     "Commerce Final Determination ICTS-2021-002 (89 FR 52434): no new agreements from 2024-07-20, no updates and"
     " no KSN for US persons from 2024-09-29; includes resale and integration": (
         "Décision finale ICTS-2021-002 du département du Commerce (89 FR 52434)\N{NO-BREAK SPACE}: aucun nouvel"
-        " accord à compter du 2024-07-20, ni mises à jour ni KSN pour les personnes des États-Unis à compter du"
-        " 2024-09-29; comprend la revente et l’intégration"
+        " accord à compter du 2024-07-20, aucune mise à jour ni aucun KSN pour les personnes des États-Unis à"
+        " compter du 2024-09-29; comprend la revente et l’intégration"
     ),
     "PSPF Direction 002-2025: Kaspersky products and web services off all Commonwealth systems by 2025-04-01": (
         "Directive PSPF 002-2025\N{NO-BREAK SPACE}: produits et services Web de Kaspersky retirés de tous les"
-        " systèmes du Commonwealth au plus tard le 2025-04-01"
+        " systèmes du Commonwealth d’Australie au plus tard le 2025-04-01"
     ),
     "European Commission: TikTok off corporate devices": (
         "Commission européenne\N{NO-BREAK SPACE}: TikTok retiré des appareils professionnels"
@@ -75,7 +75,7 @@ FRENCH: Final[Mapping[str, str]] = MappingProxyType({
     "TikTok off government corporate devices": "TikTok retiré des appareils professionnels du gouvernement",
     "PSPF Direction 001-2023: TikTok off Commonwealth devices; the page says Tuesday, the date itself is not"
     " confirmed": (
-        "Directive PSPF 001-2023\N{NO-BREAK SPACE}: TikTok retiré des appareils du Commonwealth; la page dit"
-        " mardi, la date elle-même n’est pas confirmée"
+        "Directive PSPF 001-2023\N{NO-BREAK SPACE}: TikTok retiré des appareils du Commonwealth d’Australie; la"
+        " page indique mardi, mais la date elle-même n’est pas confirmée"
     ),
 })  # fmt: skip

@@ -67,7 +67,7 @@ LABELS: Final = {
 OURS: Final = {
     "en": PageText(
         title="Access to this service is blocked",
-        body="You tried to reach a service that is blocked: {app}. It may not be used on this network.\n\n"
+        body="You tried to reach a service that may not be used on this network: {app}.\n\n"
         "There is nothing wrong with your device.",
         unknown="The address that you tried to reach leads to a service that may not be used on this network.\n\n"
         "There is nothing wrong with your device.",
@@ -76,8 +76,8 @@ OURS: Final = {
     ),
     "fr": PageText(
         title="L’accès à ce service est bloqué",
-        body="Vous avez tenté d’accéder à un service bloqué\N{NO-BREAK SPACE}: {app}. Son utilisation n’est pas permise"
-        " sur ce réseau.\n\nVotre appareil fonctionne normalement.",
+        body="Vous avez tenté d’accéder à un service dont l’utilisation n’est pas permise sur ce"
+        " réseau\N{NO-BREAK SPACE}: {app}.\n\nVotre appareil fonctionne normalement.",
         unknown="L’adresse à laquelle vous avez tenté d’accéder mène à un service dont l’utilisation n’est pas permise"
         " sur ce réseau.\n\nVotre appareil fonctionne normalement.",
         contact="Si vous avez besoin de ce service pour votre travail, communiquez avec votre centre d’assistance et"

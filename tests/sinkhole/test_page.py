@@ -106,7 +106,7 @@ def test_what_the_shipped_lists_say_is_said_in_french_too():
     assert english.count(reason) == english.count(decision) == 1  # in the English half alone
     around = Blocked("dns.google", "Ways around the resolver", "Own words.", "ca-1", "Decision 1", "b-1")
     french = Seen(page.html(PLAIN, around, ("fr", "en"), WHEN)).text("fr")
-    assert "un service bloqué\N{NO-BREAK SPACE}: Moyens de contourner le résolveur." in french
+    assert "permise sur ce réseau\N{NO-BREAK SPACE}: moyens de contourner le résolveur." in french
 
 
 def test_both_languages_say_it_each_in_its_own():
