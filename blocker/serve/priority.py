@@ -40,9 +40,9 @@ def be_prompt() -> bool:
 
 def allow_prompt() -> None:
     """Let this account `be_prompt` once it has given up its privileges, as far as we may."""
-    wanted = 20 - _PROMPT  # RLIMIT_NICE counts down from 20 (setrlimit(2))
+    least = 20 - _PROMPT  # RLIMIT_NICE counts down from 20 (setrlimit(2))
     with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NICE, (wanted, wanted))
+        resource.setrlimit(resource.RLIMIT_NICE, (least, least))
 
 
 def give_way() -> bool:
@@ -80,7 +80,8 @@ def _watch(main: int) -> None:
     if not (_set(nice, 0, IDLE) and _set(nice, 0)):
         return
     policy = IDLE
-    try:
+    before: dict[int, tuple[float, float]] = {}
+    with contextlib.suppress(OSError):  # no descriptor is left to look with
         before = _times()
         while main in before:
             for thread in before:  # each time: one may have started while the others were told
@@ -90,8 +91,6 @@ def _watch(main: int) -> None:
             both = before.keys() & now.keys()
             ran, waited = (sum(now[each][part] - before[each][part] for each in both) for part in (0, 1))
             before, policy = now, wanted(policy, ran, waited)
-    except OSError:  # no descriptor is left to look with
-        before = {}
     for thread in before.keys() | {main}:
         _set(nice, 0, OTHER, thread)
 
@@ -116,5 +115,5 @@ def _set(nice: int, turn: int, policy: int = OTHER, thread: int = 0) -> bool:
     call = _CALLS.get(platform.machine())
     if call is None:
         return False
-    wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, policy, 0, nice, 0, turn, 0, 0)
-    return bool(ctypes.CDLL(None).syscall(call, thread, wanted, 0) == 0)
+    request = _ATTRIBUTES.pack(_ATTRIBUTES.size, policy, 0, nice, 0, turn, 0, 0)
+    return bool(ctypes.CDLL(None).syscall(call, thread, request, 0) == 0)
