@@ -1,5 +1,7 @@
 """For all tests: hypothesis without deadlines, since machines differ, and with the same examples in every run of CI."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 from tests.e2e.daemon import begin_product
@@ -8,6 +10,7 @@ settings.register_profile(
     "house", deadline=None, max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("house")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell gives its background jobs none
 
 
 def pytest_collection_finish(session):

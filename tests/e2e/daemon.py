@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.e2e.client import Client, Stream
+from tests.e2e.client import Client, Stream, addresses
 
 ROOT = Path(__file__).parents[2]
 BLOCKER = (sys.executable, "-P", "-c", "from blocker.cli import main; main()")
@@ -262,6 +262,12 @@ class Daemon:
         """Ask over UDP from a new socket."""
         with self.client(source, host) as client:
             return client.ask(name, qtype, **how)
+
+    def everywhere(self, name, expected):
+        """Tell whether every worker answers `name` with the addresses `expected`: new sockets reach all of them."""
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(self.client()) for _ in range(12)]
+            return all(addresses(client.ask(name)) == expected for client in clients)
 
     def run(self, *arguments):
         """Run a command of `blocker` and return how it ended."""

@@ -12,7 +12,7 @@ from tests.bundle import node
 from tests.bundle.publisher import DAY, NAME, A, B, bundle, signed
 from tests.e2e.client import addresses
 from tests.e2e.daemon import eventually
-from tests.e2e.test_reload import IN_FORCE, everywhere, generations
+from tests.e2e.test_reload import IN_FORCE, generations
 from tests.e2e.upstream import V4
 
 CONFIG = {"bundles": {"keys": [str(A.public)]}, "lists": {"directories": [], "watch": False}}
@@ -56,7 +56,7 @@ def test_a_new_bundle_is_in_force_when_the_command_returns(serving):
     (before,) = generations(daemon)
     found = install(daemon, bundle(2, MORE, created=at(), expires=at(DAY)), A)
     assert found.returncode == 0, found.stderr
-    assert everywhere(daemon, "www.new.example", BLOCKED)
+    assert daemon.everywhere("www.new.example", BLOCKED)
     (after,) = generations(daemon)
     assert after > before
     assert f"in force, generation {after}" in found.stdout
@@ -75,11 +75,11 @@ def test_exceptions_in_a_bundle_hold_on_the_node_for_their_time(serving):
     files = {NAME: b"banned.example\n", EXCEPTIONS: granted.octets([entry])}
     found = install(daemon, bundle(2, files, created=at(), expires=at(DAY)), A)
     assert found.returncode == 0, found.stderr
-    assert everywhere(daemon, "help.banned.example", [V4])
+    assert daemon.everywhere("help.banned.example", [V4])
     assert addresses(daemon.ask("www.banned.example")) == BLOCKED
     said = daemon.run("explain", "help.banned.example", "--config", str(daemon.path), "--json")
     assert json.loads(said.stdout)["exception"]["id"] == "bundle:7"
-    eventually(lambda: everywhere(daemon, "help.banned.example", BLOCKED), within=40)
+    eventually(lambda: daemon.everywhere("help.banned.example", BLOCKED), within=40)
     assert time.time() >= ends
 
 
@@ -99,7 +99,7 @@ def test_a_node_whose_socket_cannot_be_reached_notices_by_itself(serving):
     began = time.monotonic()
     octets = bundle(2, MORE, created=at(-60), expires=at(DAY))
     node.put(node.config(daemon.folder / "state"), octets, now=at())  # as from another container
-    eventually(lambda: everywhere(daemon, "www.new.example", BLOCKED))
+    eventually(lambda: daemon.everywhere("www.new.example", BLOCKED))
     assert time.monotonic() - began < IN_FORCE
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.client import addresses
 from tests.e2e.daemon import BLOCKER, eventually, records
-from tests.e2e.test_reload import IN_FORCE, everywhere, generations
+from tests.e2e.test_reload import IN_FORCE, generations
 from tests.e2e.upstream import V4
 
 NAME = "www.banned.example"
@@ -58,14 +58,14 @@ def test_from_the_request_to_its_end(start, upstream):
     assert addresses(daemon.ask(NAME)) == BLOCKED
     (before,) = generations(daemon)
     number = request(daemon, lasts="8s")
-    assert everywhere(daemon, NAME, BLOCKED)  # a request changes nothing
+    assert daemon.everywhere(NAME, BLOCKED)  # a request changes nothing
     eventually(lambda: daemon.count("blocker_exceptions", state="requested") == 1)
     began = time.monotonic()
     said = approve(daemon, number)
     assert time.monotonic() - began < IN_FORCE
     assert said["running"]["in_force"]
     assert said["running"]["seconds"] < IN_FORCE
-    assert everywhere(daemon, NAME, [V4])
+    assert daemon.everywhere(NAME, [V4])
     assert addresses(daemon.ask("other.example")) == [V4]
     assert generations(daemon) == {before}  # nothing was compiled or read but the exceptions
     assert daemon.count("blocker_exceptions", state="active") == 1
@@ -79,7 +79,7 @@ def test_from_the_request_to_its_end(start, upstream):
     assert {each for _, (each,) in heard[:-1]} == {V4}
     assert ends <= heard[-1][0] < ends + ENDS
     assert max(when for when, found in heard if found == [V4]) < ends + ENDS
-    assert everywhere(daemon, NAME, BLOCKED)
+    assert daemon.everywhere(NAME, BLOCKED)
     eventually(lambda: audit(daemon) == ["start", "requested", "approved", "ended"])
     eventually(lambda: daemon.count("blocker_exceptions_closed_total", how="ended") == 1)
     assert daemon.count("blocker_exceptions", state="active") == 0
@@ -99,7 +99,7 @@ def test_it_ends_on_time_whatever_has_been_broken_meanwhile(start):
     daemon = start()
     number = request(daemon, lasts="7s")
     ends = approve(daemon, number)["grant"]["ends"]
-    assert everywhere(daemon, NAME, [V4])
+    assert daemon.everywhere(NAME, [V4])
     (daemon.lists / "banned.yaml").write_text("nonsense: [\n")
     (daemon.folder / "state" / "exceptions.db").write_bytes(b"nonsense" * 1000)
     for each in (daemon.folder / "state").glob("exceptions.db-*"):
@@ -110,13 +110,13 @@ def test_it_ends_on_time_whatever_has_been_broken_meanwhile(start):
         if name != "supervisor":
             os.kill(pid, signal.SIGKILL)
     eventually(lambda: daemon.get("/readyz")[0] == 200)
-    assert everywhere(daemon, NAME, [V4])  # who starts anew starts with what is in force
+    assert daemon.everywhere(NAME, [V4])  # who starts anew starts with what is in force
     time.sleep(max(0.0, ends - time.time() - 1.5))
     victim = daemon.workers()[0]
     os.kill(victim, signal.SIGKILL)  # around the time of the end
     heard = asked_for_ever(daemon, BLOCKED, every=0.05)
     assert heard[-1][0] < ends + ENDS
-    eventually(lambda: everywhere(daemon, NAME, BLOCKED))
+    eventually(lambda: daemon.everywhere(NAME, BLOCKED))
     eventually(lambda: daemon.count("blocker_exceptions_readable") == 0)
     assert "cannot be kept; those in force end all the same" in daemon.log
 
@@ -125,10 +125,10 @@ def test_revoking_is_in_force_when_the_command_returns(start):
     daemon = start()
     number = request(daemon, "--exact", NAME)
     approve(daemon, number)
-    assert everywhere(daemon, NAME, [V4])
-    assert everywhere(daemon, "banned.example", BLOCKED)
+    assert daemon.everywhere(NAME, [V4])
+    assert daemon.everywhere("banned.example", BLOCKED)
     assert act(daemon, "revoke", number, "--reason", "no longer needed")["state"] == "revoked"
-    assert everywhere(daemon, NAME, BLOCKED)
+    assert daemon.everywhere(NAME, BLOCKED)
     assert audit(daemon) == ["start", "requested", "approved", "revoked"]
 
 
@@ -167,7 +167,7 @@ def test_a_change_that_nobody_told_the_blocker_of_is_noticed(start):
     done = daemon.run("exceptions", "approve", number, "--as", "omar", "--config", str(other))
     assert done.returncode == 0, done.stderr
     assert "no blocker runs" in done.stdout
-    eventually(lambda: everywhere(daemon, NAME, [V4]))
+    eventually(lambda: daemon.everywhere(NAME, [V4]))
 
 
 def test_what_was_approved_holds_over_a_restart_and_what_has_ended_does_not(start, tmp_path):
@@ -178,9 +178,9 @@ def test_what_was_approved_holds_over_a_restart_and_what_has_ended_does_not(star
     assert daemon.stop() == 0
     time.sleep(max(0.0, ends - time.time()))
     again = start(folder=tmp_path / "same")
-    assert everywhere(again, NAME, [V4])
+    assert again.everywhere(NAME, [V4])
     act(again, "revoke", kept)
-    assert everywhere(again, "also.banned.example", BLOCKED)
+    assert again.everywhere("also.banned.example", BLOCKED)
     eventually(lambda: "ended" in audit(again))
 
 
@@ -193,7 +193,7 @@ def test_without_a_store_it_starts_and_excepts_nothing(start, tmp_path):
         db.execute("UPDATE exceptions SET entry = 'nonsense'")
     db.close()
     again = start(folder=tmp_path / "same")
-    assert everywhere(again, NAME, BLOCKED)
+    assert again.everywhere(NAME, BLOCKED)
     assert again.count("blocker_exceptions_readable") == 0
     assert "none is in force" in again.log
 
@@ -211,7 +211,7 @@ def test_an_altered_log_is_found(start):
         log.write_text(altered)
         for command in (("evidence", "verify", str(log)), ("exceptions", "verify", "--config", str(daemon.path))):
             assert daemon.run(*command).returncode == status, command
-    assert everywhere(daemon, NAME, [V4])
+    assert daemon.everywhere(NAME, [V4])
 
 
 def test_schedules_turn_by_themselves(start):

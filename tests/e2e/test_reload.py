@@ -14,16 +14,6 @@ WATCHED = {"lists": {"watch": True}}
 IN_FORCE = 2.0  # seconds that a change may take, on every worker
 
 
-def everywhere(daemon, name, expected):
-    """Tell whether every worker answers `name` so: new sockets reach all of them."""
-    clients = [daemon.client() for _ in range(12)]
-    try:
-        return all(addresses(client.ask(name)) == expected for client in clients)
-    finally:
-        for client in clients:
-            client.sock.close()
-
-
 def generations(daemon):
     return {worker["generation"] for worker in daemon.tell("status")["workers"]}
 
@@ -45,7 +35,7 @@ def test_a_changed_list_is_in_force_by_itself(start, upstream, how):
         else:
             (daemon.lists / "own.txt.new").write_text("raffle.example\nnew.example\n")
             (daemon.lists / "own.txt.new").rename(daemon.lists / "own.txt")
-        eventually(lambda: everywhere(daemon, "www.new.example", ["0.0.0.0"]))
+        eventually(lambda: daemon.everywhere("www.new.example", ["0.0.0.0"]))
         assert time.monotonic() - began < IN_FORCE
         (after,) = generations(daemon)
         assert after > before
