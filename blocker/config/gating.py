@@ -13,7 +13,8 @@ class Gating(Section):
     grace: int = Field(default=120, ge=0, le=86400)
     """Seconds that it stays open beyond that; each answer with the address counts anew."""
     wait: float = Field(default=0.25, ge=0.01, le=5)
-    """Seconds that an answer waits for the kernel at the most; then the device hears SERVFAIL, and asks again."""
+    """Seconds that an answer waits for the kernel at the most; then the device hears SERVFAIL, and asks again.
+    While the blocker starts, until the first rules are made, it waits for two."""
     waiting: int = Field(default=4096, ge=16, le=65535)
     """Answers that may wait at once, per worker; more are not given."""
     per_device: int = Field(default=4096, ge=128, le=100_000)

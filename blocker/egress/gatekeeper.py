@@ -30,6 +30,7 @@ from blocker.sinks.region import Region, Word
 _AT_ONCE: Final = 256  # messages of one worker in one transaction
 _STEP: Final = 0.5  # seconds between looks at what has ended
 _EXPIRE: Final = 200  # devices per look: well below a millisecond
+_EARLY: Final = 4096  # requests that wait for the first rules; workers give up within seconds
 _SAY_EVERY: Final = 60.0  # seconds between two log lines about the same trouble
 _VERSION: Final = {4: 4, 16: 6}  # octets of an address: IP version
 
@@ -88,6 +89,7 @@ class Gatekeeper:
             self._selector.register(sock, selectors.EVENT_READ)
         self._wishes: deque[Callable[[], None]] = deque()  # of other threads, done one at a time between answers
         self._latest: dict[int, tuple[Pair, float]] = {}  # by octets: what the kernel must hold, and until when
+        self._early: list[Request] | None = []  # what there are no sets for yet; None: rules have been made
         self._stopping = False
         self._say_at = 0.0
         self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
@@ -193,6 +195,9 @@ class Gatekeeper:
 
     def _adopt(self, config: Gating) -> None:
         self._book.per_device, self._book.most = config.per_device, config.pairs
+        early, self._early = self._early, None
+        if early:
+            self._serve(early)
         self.tend(time.monotonic())
 
     def _take_over(self, pairs: Sequence[tuple[Pair, float]]) -> None:
@@ -243,11 +248,14 @@ class Gatekeeper:
         try:
             self._open([ask for _, asks in requests for ask in asks.asks])
         except KernelError as error:
-            self._say(f"cannot open the gate: {error}")
             if len(requests) > 1:
                 for request in requests:
                     self._serve([request])
                 return
+            if error.number == errno.ENOENT and self._early is not None and len(self._early) < _EARLY:
+                self._early += requests
+                return
+            self._say(f"cannot open the gate: {error}")
             status = Status.FULL if error.number == errno.ENFILE else Status.FAILED
         else:
             status = Status.OPEN

@@ -22,6 +22,7 @@ from blocker.policy import Gate
 from blocker.serve.channel import Channel
 from blocker.sinks.region import Region, Word
 
+_FIRST_WAIT: Final = 2.0  # seconds, for an egress process that was not heard yet: it starts when we do
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291 §2.5.5.2
 
 
@@ -61,6 +62,7 @@ class Held:
         self._said: dict[int, _Request] = {}  # by number, the oldest first
         self._numbers = itertools.count(time.monotonic_ns() & 0x3FFFFFFF)  # not those of a former worker of the slot
         self._held = 0
+        self._starting = True  # nobody answered yet, and nobody waited in vain
         self._silent = False  # nobody answered in time: until somebody does, nobody waits
         self._timer: asyncio.TimerHandle | None = None
         self._channel = Channel(loop, path, region, self)
@@ -87,7 +89,7 @@ class Held:
             self._loop.call_soon(self.ready)  # once for all that comes in this turn
         self._new.append(exchange)
         self._held += 1
-        self._wake(self.config.wait)
+        self._wake()
         return False
 
     def close(self) -> None:
@@ -138,7 +140,7 @@ class Held:
         if not self._channel.send(talk.asks(number, asks)):
             return False
         self._said[number] = _Request(since, exchanges, asks)
-        self._wake(self.config.wait)
+        self._wake()
         return True
 
     def _wish(self, exchange: Exchange) -> Ask:
@@ -147,6 +149,9 @@ class Held:
 
     def _done(self, said: Done) -> None:
         self._silent = False
+        if self._starting:
+            self._starting = False
+            self._look_later(0)
         request = self._said.pop(said.number, None)
         if request is None:  # too late, or a former worker's
             return
@@ -169,31 +174,43 @@ class Held:
             self._fast.forget(client)
             self._fast.forget(_MAPPED + client)
 
-    def _wake(self, seconds: float) -> None:
+    @property
+    def _wait(self) -> float:
+        return max(self.config.wait, _FIRST_WAIT) if self._starting else self.config.wait
+
+    def _wake(self) -> None:
         if self._timer is None:
-            self._timer = self._loop.call_later(seconds, self._look)
+            self._look_later(self._wait)
+
+    def _look_later(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
         """Let go of what has waited long enough."""
         self._timer = None
         now = time.monotonic()
-        self._look_at(now - self.config.wait)
+        self._look_at(now - self._wait)
         oldest = min(
             [request.since for request in self._said.values()] + [self._new_since] * bool(self._new), default=None
         )
         if oldest is not None:
-            self._wake(max(0.0, oldest + self.config.wait - now))
+            self._look_later(max(0.0, oldest + self._wait - now))
         self._flush()
 
     def _look_at(self, since: float) -> None:
         """Let go of what waits since then or longer."""
         for number in [number for number, request in self._said.items() if request.since <= since]:
-            self._silent = True
+            self._give_up()
             self._release(self._said.pop(number).exchanges, opened=False)
         if self._new and self._new_since <= since:
-            self._silent = True
+            self._give_up()
             late, self._new = self._new, []
             self._release(late, opened=False)
+
+    def _give_up(self) -> None:
+        self._silent, self._starting = True, False
 
     def _release(self, exchanges: Sequence[Exchange], *, opened: bool) -> None:
         self._held -= len(exchanges)

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from blocker.config import Gating
-from blocker.egress import talk
+from blocker.egress import gatekeeper, talk
 from blocker.egress.elements import Drop, Element, Put, concatenated
 from blocker.egress.gatekeeper import Gatekeeper
 from blocker.egress.neighbours import Neighbours
@@ -176,8 +176,37 @@ def test_what_is_open_for_long_enough_costs_nothing(made):
     assert [len(changes) for changes in rig.kernel.transactions] == [1, 0, 0]
 
 
+def test_before_the_first_rules_what_there_are_no_sets_for_waits(made):
+    rig = made()
+    rig.kernel.refused = {key(BOB, address(1)): errno.ENOENT, key(BOB, address(2)): errno.ENFILE}
+    for number, asked in enumerate(([ALICE, 1], [BOB, 1], [BOB, 2])):
+        rig.ask(0, number, Ask(asked[0], 60, [address(asked[1])]))
+        rig.step()
+    assert [rig.heard(0), rig.heard(0)] == [Done(0, Status.OPEN), Done(2, Status.FULL)]
+    rig.kernel.refused.clear()
+    rig.keeper.adopt(Gating())
+    rig.wishes()
+    assert rig.heard(0) == Done(1, Status.OPEN)
+    rig.kernel.refused = {key(BOB, address(3)): errno.ENOENT}
+    rig.ask(0, 4, Ask(BOB, 60, [address(3)]))
+    rig.step()
+    assert rig.heard(0) == Done(4, Status.FAILED)  # somebody has removed them
+
+
+def test_no_more_waits_for_the_first_rules_than_may(made, monkeypatch):
+    monkeypatch.setattr(gatekeeper, "_EARLY", 2)
+    rig = made()
+    rig.kernel.refused = {key(ALICE, address(1)): errno.ENOENT}
+    for number in range(3):
+        rig.ask(0, number, Ask(ALICE, 60, [address(1)]))
+        rig.step()
+    assert rig.heard(0) == Done(2, Status.FAILED)
+
+
 def test_what_the_kernel_refuses_refuses_one_request_alone(made):
     rig = made()
+    rig.keeper.adopt(Gating())
+    rig.wishes()
     rig.kernel.refused = {key(BOB, address(1)): errno.ENFILE, key(BOB, address(2)): errno.ENOENT}
     rig.ask(0, 1, Ask(ALICE, 60, [address(1)]))
     rig.ask(0, 2, Ask(BOB, 60, [address(1)]))

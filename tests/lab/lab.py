@@ -65,15 +65,14 @@ class Lab:
             own = self.folder / "blocker"
             own.mkdir(exist_ok=True)
             shutil.chown(own, ACCOUNT)
-        self.daemon = self.gateway.run(
+        daemon = self.daemon = self.gateway.run(
             lambda: Daemon(
                 self.folder / "blocker", (f"{UPSTREAM}:53",), said, hosts=(GATEWAY, GATEWAY_6), port=53, **more
             )
         )
         if said.get("egress", {}).get("enabled"):
-            eventually(lambda: "about_" in self.table())
+            eventually(lambda: "rules applied" in daemon.log)
         if said.get("egress", {}).get("watch"):
-            daemon = self.daemon
             eventually(lambda: "looking at packets" in daemon.log)
         return self.daemon
 

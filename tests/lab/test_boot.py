@@ -5,6 +5,7 @@ import socket
 import threading
 
 import pytest
+from dnslib import DNSRecord
 
 from tests.e2e.daemon import eventually
 from tests.lab.device import PASS
@@ -70,6 +71,34 @@ def test_we_take_over_without_a_gap_and_leave_nothing_over(booted):
     assert len(sent) > 1000
     assert booted.internet.arrived(WECHAT) == []
     assert told_true(booted)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["rules before us", "none"])
+def test_the_first_answers_wait_for_the_gate(request, lab, before):
+    if before:
+        request.getfixturevalue("booted")
+    stop, heard = threading.Event(), []
+    query = DNSRecord.question("www.example.org").pack()
+
+    def ask() -> None:
+        with lab.device.new_socket(GATEWAY, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.01)
+            while not stop.is_set():
+                with contextlib.suppress(OSError):  # until somebody listens
+                    sock.sendto(query, (GATEWAY, 53))
+                    heard.append(DNSRecord.parse(sock.recv(512)))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        lab.start(CONFIG)
+        eventually(lambda: lab.metric("blocker_egress_gate_wait_seconds_count"))
+    finally:
+        stop.set()
+        thread.join()
+    assert {(said.header.rcode, str(said.a.rdata)) for said in heard} == {(0, TOLD)}
+    assert lab.device.tcp(TOLD, 443).how == PASS
+    assert lab.metric("blocker_egress_gate_failures_total") == 0
 
 
 def test_loaded_again_beneath_us_it_is_whole_again(booted):

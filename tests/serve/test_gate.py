@@ -1,5 +1,6 @@
 """Answers that wait for the gate, with a test at the other end of the socket."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from blocker.config import Gating
 from blocker.egress import talk
 from blocker.egress.talk import Ask, Asks, Status
 from blocker.policy import Gate, Policy
-from blocker.serve import channel
+from blocker.serve import channel, gate
 from blocker.serve.gate import Held
 from blocker.sinks.region import Region, Word
 from tests.oracle import ask, heard, said
@@ -54,8 +55,12 @@ class Rig(End):
 
 
 @pytest.fixture
-def played(tmp_path):
-    return lambda script, **config: play(lambda: Rig(tmp_path, **config), script)
+def played(tmp_path, monkeypatch):
+    def made(script, *, first=0.0, **config):
+        monkeypatch.setattr(gate, "_FIRST_WAIT", first)
+        play(lambda: Rig(tmp_path, **config), script)
+
+    return made
 
 
 def rcodes(rig):
@@ -184,6 +189,31 @@ def test_nobody_waits_for_an_egress_process_that_is_dead(played, policy, rcode):
         await rig.say(talk.done(probe.number, Status.OPEN))
 
     played(script, wait=0.05)
+
+
+def test_one_that_starts_as_we_do_is_waited_for_longer(played):
+    async def script(rig):
+        rig.answer()
+        asks = await rig.asked()
+        await asyncio.sleep(0.2)  # four times as long as anybody waits later
+        assert rig.sent == []
+        await rig.say(talk.done(asks.number, Status.OPEN))
+        assert rcodes(rig) == ["NOERROR"]
+        rig.answer(client=BOB)  # now it is known to be there
+        await rig.until(lambda: len(rig.sent) == 2)
+        assert rcodes(rig) == ["NOERROR", "SERVFAIL"]
+
+    played(script, first=60.0, wait=0.05)
+
+
+def test_it_is_waited_for_so_long_only_once(played):
+    async def script(rig):
+        rig.answer()
+        await rig.until(lambda: rig.sent)
+        assert rig.answer(name="next.example") is not None
+        assert rig.held._wait == 0.05
+
+    played(script, first=0.2, wait=0.05)
 
 
 def test_one_that_takes_its_place_hears_what_was_not_answered(played):
