@@ -151,7 +151,7 @@ class Held:
         self._silent = False
         if self._starting:
             self._starting = False
-            self._look_later(0)
+            self._look_later(self.config.wait)  # what else waited since the start is about to be answered
         request = self._said.pop(said.number, None)
         if request is None:  # too late, or a former worker's
             return

@@ -9,10 +9,10 @@ import pytest
 
 from tests.e2e.client import addresses
 from tests.e2e.daemon import eventually
+from tests.e2e.test_reload import IN_FORCE
 from tests.e2e.upstream import V4, answer
 
 BLOCKED = ["0.0.0.0"]
-IN_FORCE = 2.0  # seconds that a move may take, on every worker
 TRIAL = "app: trial\nentries:\n  - {value: new.example, kind: suffix}\n  - {value: tracker.canada.ca, kind: suffix}\n"
 LISTS = {"trial.yaml": TRIAL, "banned.txt": "banned.example\n"}
 PILOT, OTHER = "127.0.0.2", "127.0.0.3"  # clients

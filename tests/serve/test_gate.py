@@ -206,6 +206,21 @@ def test_one_that_starts_as_we_do_is_waited_for_longer(played):
     played(script, first=60.0, wait=0.05)
 
 
+def test_when_it_begins_to_answer_the_rest_has_its_time_too(played):
+    async def script(rig):
+        rig.answer()
+        first = await rig.asked()
+        rig.answer(client=BOB)
+        second = await rig.asked()
+        await asyncio.sleep(0.3)  # longer than anybody waits later
+        await rig.say(talk.done(first.number, Status.OPEN))
+        await asyncio.sleep(0.01)
+        await rig.say(talk.done(second.number, Status.OPEN))
+        assert rcodes(rig) == ["NOERROR", "NOERROR"]
+
+    played(script, first=60.0, wait=0.25)
+
+
 def test_it_is_waited_for_so_long_only_once(played):
     async def script(rig):
         rig.answer()
