@@ -172,7 +172,7 @@ WITHOUT_TEST = {
     **dict.fromkeys(
         ("egress/planned", "serve/egress", "serve/reports"), "tests/lab/test_frame.py"
     ),  # real processes
-    **dict.fromkeys(("serve/selftest", "selftest/run", "cli/selftest"), "tests/e2e/test_selftest.py"),
+    **dict.fromkeys(("serve/selftest", "cli/selftest"), "tests/e2e/test_selftest.py"),
     "upstream/entropy": "tests/e2e",  # random numbers
     "wire/constants": "tests/test_events.py",  # numbers; its two functions are for people
 }  # fmt: skip

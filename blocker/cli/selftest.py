@@ -19,7 +19,7 @@ from blocker.cli.granted import granted
 from blocker.cli.options import config_option, json_option
 from blocker.errors import BlockerError
 from blocker.lists import gather
-from blocker.selftest.run import UNKNOWN, Force, Report, Result, Round
+from blocker.selftest.run import BATCH, UNKNOWN, Force, Report, Result, Round
 from blocker.serve.generation import wording
 from blocker.simulate.sides import Side
 
@@ -28,9 +28,10 @@ _WIDE: Final = 250  # columns when the output is not a terminal: a script must n
 
 @click.command("selftest")
 @config_option
+@click.option("--all", "everything", is_flag=True, help="Ask for every name that must resolve, not for one.")
 @json_option
 @click.pass_context
-def commands(ctx: click.Context, path: Path | None, as_json: bool) -> None:
+def commands(ctx: click.Context, path: Path | None, everything: bool, as_json: bool) -> None:
     """Ask the blocker that runs with this configuration for a name of each app, over all its addresses, UDP and TCP.
 
     Exit status 0: everything is blocked that should be, and what must resolve does. 1: not so. 2: it cannot be said.
@@ -42,7 +43,10 @@ def commands(ctx: click.Context, path: Path | None, as_json: bool) -> None:
         needed = sorted(each.name for each in must.needed.values())
         force = Force(side.index, side.clients, wording(found), needed, side.index.places())
         listeners = [end for end in found.listen if end.port]
-        report = Round(force, listeners, found.selftest, config.workers(found)).run(int(time.time()))
+        asker = Round(force, listeners, found.selftest, config.workers(found))
+        report = asker.run(int(time.time()))
+        for at in range(0, len(needed) if everything else 0, BATCH):
+            report = report.besides(asker.blocked(needed[at : at + BATCH]))
     click.echo(json.dumps(_data(report))) if as_json else _print(report)
     if report.ok and report.unknown:
         raise BlockerError(f"{UNKNOWN}. Not asked: {', '.join(report.unknown)}.")

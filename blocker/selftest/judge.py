@@ -3,6 +3,8 @@
 Pure: a check, the query and what came back go in, the reason of a failure comes out.
 """
 
+from typing import Final
+
 from blocker import answer
 from blocker.answer import BLOCK_EDE, Wording
 from blocker.errors import WireError
@@ -13,6 +15,8 @@ from blocker.wire import response
 from blocker.wire.constants import MAX_TCP, OUR_UDP_SIZE, RCODE_NAMES, A, Rcode
 from blocker.wire.query import Query, parse_query
 from blocker.wire.response import Response
+
+BLOCKED: Final = "it is blocked"  # a name that must resolve; what the client is told of it may follow
 
 
 def failure(check: Check, query: bytes, reply: bytes | None, wording: Wording, *, tcp: bool) -> str:
@@ -43,7 +47,8 @@ def _unresolved(found: Response) -> str:
     while at < len(found.ede):  # options on the wire: code, length, content
         length = int.from_bytes(found.ede[at + 2 : at + 4])
         if int.from_bytes(found.ede[at + 4 : at + 6]) in BLOCK_EDE.values():
-            return "it is blocked"
+            text = found.ede[at + 6 : at + 4 + length].decode("utf-8", "replace")
+            return f"{BLOCKED}, {text!r}" if text else BLOCKED
         at += 4 + length
     return ""
 

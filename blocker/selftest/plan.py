@@ -5,7 +5,7 @@ Pure. The names change from round to round, so that in time all of a list is tri
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -46,12 +46,16 @@ def blocked(who: Policy, index: Listed, places: Mapping[str, Sequence[int]], tur
 
 def resolving(who: Policy, index: Index, needed: Sequence[Name], turn: int) -> Check | None:
     """Return a check of one of the names that must resolve; None if `who` may ask none of them."""
-    for step in range(min(len(needed), _TRIES)):
-        name = needed[(turn + step) % len(needed)]
+    some = (needed[(turn + step) % len(needed)] for step in range(min(len(needed), _TRIES)))
+    return next(passing(who, index, some), None)
+
+
+def passing(who: Policy, index: Index, needed: Iterable[Name]) -> Iterator[Check]:
+    """Yield a check of each of the names that must resolve and that `who` may ask."""
+    for name in needed:
         verdict = policy.decide(who, index, name)
         if verdict.action is Action.PASSTHRU:
-            return Check("", name, verdict)
-    return None
+            yield Check("", name, verdict)
 
 
 def packet(check: Check, number: int) -> bytes:

@@ -8,7 +8,7 @@ the others. A round that failed is repeated from the same ports, to the same wor
 import random
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from blocker import names
@@ -25,6 +25,7 @@ _PORTS: Final = 4  # for each worker: one in fifty rounds misses a given one
 _MOST: Final = 256  # ports
 _RANGE: Final = range(20_000, 60_000)  # that they are chosen from
 
+BATCH: Final = 50  # names that must resolve, at once
 UNKNOWN: Final = "nobody knows whether apps are blocked: IPv6 listeners need selftest.source_v6 to be asked from"
 
 
@@ -66,6 +67,16 @@ class Report:
         """Tell whether everything is as it should be."""
         return all(each.ok for each in self.apps.values()) and (self.resolution is None or self.resolution.ok)
 
+    def besides(self, found: Mapping[Name, str]) -> "Report":
+        """Return this together with what `Round.blocked` found of names that must resolve."""
+        result = self.resolution
+        if result is None:
+            return self
+        others = {names.to_text(name): why for name, why in found.items() if names.to_text(name) != result.name}
+        bad = {name: why for name, why in others.items() if why}
+        shown = next(iter(bad), result.name) if result.ok else result.name
+        return replace(self, resolution=Result(shown, result.asked + len(others), [*result.failures, *bad.values()]))
+
     @property
     def unknown(self) -> list[str]:
         """Return the apps that no listener at all could be asked for."""
@@ -94,6 +105,31 @@ class Round:
             self._ports = ()
         return report
 
+    def blocked(self, needed: Sequence[Name]) -> dict[Name, str]:
+        """Return for each of these names that must resolve how it is blocked, empty if it is not.
+
+        Finds what `run` finds within hours, a name behind which there is one that a list blocks. The first listener is
+        asked over UDP, for all at once: a batch. One that is not answered within the timeout is left out.
+        """
+        if not self._listeners:
+            return {}
+        end = self._listeners[0]
+        source = self._wanted.source(end.address.version)
+        who = self._force.clients.policy_for((source or end.address).packed)
+        checks = list(plan.passing(who, self._force.index, needed))
+        packets = _packets(checks)
+        try:
+            (replies,) = ask.over_udp(end, source, packets, self._wanted.timeout)
+        except OSError:  # which every round tells
+            return {}
+        found = {}
+        for check, packet, reply in zip(checks, packets, replies, strict=True):
+            if reply is not None:
+                why = judge.failure(check, packet, reply, self._force.wording, tcp=False)
+                blocked = why.startswith(judge.BLOCKED)
+                found[check.qname] = f"{names.to_text(check.qname)} at {end}: {why}" if blocked else ""
+        return found
+
     def _ask(self, end: Endpoint, source: Address | None, turn: int, report: Report) -> Report:
         force = self._force
         who = force.clients.policy_for((source or end.address).packed)
@@ -110,8 +146,7 @@ class Round:
         for check in checks:
             if check.app:
                 report.apps.setdefault(check.app, Result(names.to_text(check.qname)))
-        first = secrets.randbelow(1 << 16)
-        packets = [plan.packet(check, (first + at) & 0xFFFF) for at, check in enumerate(checks)]
+        packets = _packets(checks)
         for transport in ("udp", "tcp"):
             for check, why in zip(checks, self._try(end, source, checks, packets, transport), strict=True):
                 result = report.apps[check.app] if check.app else resolution
@@ -138,6 +173,11 @@ class Round:
             _together([judge.failure(check, packet, reply, wording, tcp=transport == "tcp") for reply in replies])
             for check, packet, replies in zip(checks, packets, zip(*rows, strict=True), strict=True)
         ]
+
+
+def _packets(checks: Sequence[Check]) -> list[bytes]:
+    first = secrets.randbelow(1 << 16)
+    return [plan.packet(check, (first + at) & 0xFFFF) for at, check in enumerate(checks)]
 
 
 def _together(reasons: Sequence[str]) -> str:

@@ -21,8 +21,9 @@ from blocker.bundle import current as bundles
 from blocker.config import Endpoint, Selftest, workers
 from blocker.errors import BlockerError
 from blocker.lists import gather
+from blocker.names import Name
 from blocker.selftest import status
-from blocker.selftest.run import UNKNOWN, Force, Report, Result, Round
+from blocker.selftest.run import BATCH, UNKNOWN, Force, Report, Result, Round
 from blocker.selftest.status import Outcome, Status
 from blocker.serve import priority
 from blocker.serve.excepted import Standing
@@ -30,6 +31,7 @@ from blocker.serve.generation import Generation
 from blocker.serve.link import Link
 from blocker.sinks import oplog
 
+_PAUSE: Final = 1.0  # seconds between batches of names: upstreams need not notice
 _AGAIN: Final = 2.0  # seconds until a failure is tried once more: a reload may have been under way
 _SAY_EVERY: Final = 600.0  # seconds between two words on the same failure
 
@@ -56,6 +58,8 @@ class Tester:
         self._generation: Generation | None = None
         self._force: Force | None = None
         self._round: Round | None = None
+        self._unseen: Sequence[Name] = ()  # that must resolve, not asked since other lists came into force
+        self._blocked: dict[Name, str] = {}  # that must resolve and do not, and how that was seen
         self._wanted = Selftest()
         self._news = threading.Event()
         self._ending = threading.Event()
@@ -91,6 +95,25 @@ class Tester:
             report = self._ask(turn)
         if report is None:
             return
+        self._look_at(list(self._blocked)[:BATCH])
+        self._keep(report, now)
+        while self._unseen and self._newest == self._opened and not self._ending.wait(_PAUSE):
+            some, self._unseen = self._unseen[:BATCH], self._unseen[BATCH:]
+            if self._look_at(some):
+                self._keep(report, now)
+
+    def _look_at(self, needed: Sequence[Name]) -> bool:
+        """Ask for these names that must resolve, and tell whether any is newly blocked."""
+        if not needed or self._round is None:
+            return False
+        found = self._round.blocked(needed)
+        new = any(why and name not in self._blocked for name, why in found.items())
+        self._blocked = {name: why for name, why in {**self._blocked, **found}.items() if why}
+        return new
+
+    def _keep(self, report: Report, now: float) -> None:
+        """Log and write how a round went, and which of the names that must resolve are blocked besides."""
+        report = report.besides(self._blocked)
         self._say(report)
         try:
             status.write(_status(report, now), self._state)
@@ -116,6 +139,8 @@ class Tester:
             needed = sorted(each.name for each in must.needed.values())
             index = generation.index
             self._force = Force(index, generation.clients, generation.wording, needed, index.places())
+            self._unseen = needed
+            self._blocked = {name: why for name, why in self._blocked.items() if name in must.needed}
         else:
             self._force = replace(self._force, clients=generation.clients)
         self._generation = generation

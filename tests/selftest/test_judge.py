@@ -55,10 +55,10 @@ def test_failure(check, reply, why):
     assert failure(check, QUERY, reply, WORDING, tcp=False) == why
 
 
-@pytest.mark.parametrize(("code", "why"), [(Ede.BLOCKED, "it is blocked"), (Ede.STALE_ANSWER, "")])
+@pytest.mark.parametrize(("code", "why"), [(Ede.BLOCKED, "it is blocked, 'so it is'"), (Ede.STALE_ANSWER, "")])
 def test_a_block_inside_the_answer_is_seen(code, why):
     """One that only inspection finds, such as rebinding: the rcode does not show it."""
-    reply = answer.failed(parse_query(QUERY), Rcode.NOERROR, MAX_TCP, WORDING, answer.extended_error(code, "x"))
+    reply = answer.failed(parse_query(QUERY), Rcode.NOERROR, MAX_TCP, WORDING, answer.extended_error(code, "so it is"))
     assert failure(RESOLVING, QUERY, reply, WORDING, tcp=False) == why
 
 
