@@ -31,7 +31,8 @@ from blocker.serve.generation import Generation
 from blocker.serve.link import Link
 from blocker.sinks import oplog
 
-_PAUSE: Final = 1.0  # seconds between batches of names: upstreams need not notice
+_BATCHES: Final = 10  # of names that must resolve after one round: the next one must not be late ...
+_PAUSE: Final = 1.0  # ... and seconds before each: upstreams need not notice
 _AGAIN: Final = 2.0  # seconds until a failure is tried once more: a reload may have been under way
 _SAY_EVERY: Final = 600.0  # seconds between two words on the same failure
 
@@ -97,7 +98,9 @@ class Tester:
             return
         self._look_at(list(self._blocked)[:BATCH])
         self._keep(report, now)
-        while self._unseen and self._newest == self._opened and not self._ending.wait(_PAUSE):
+        for _ in range(_BATCHES):
+            if not self._unseen or self._newest != self._opened or self._ending.wait(_PAUSE):
+                break
             some, self._unseen = self._unseen[:BATCH], self._unseen[BATCH:]
             if self._look_at(some):
                 self._keep(report, now)
