@@ -16,6 +16,7 @@ import dns.query
 import dns.rcode
 import pytest
 
+from tests.e2e.daemon import free_port
 from tests.feeds.server import HOST, Authority, Publisher
 from tests.feeds.test_bootstrap import Resolver
 
@@ -89,10 +90,7 @@ def test_commands_and_configuration_of_the_service() -> None:
 @pytest.fixture
 def ports() -> tuple[int, int, int]:
     """Return a free port for DNS, one for metrics and one for the sinkhole."""
-    with socket.socket() as one, socket.socket() as other, socket.socket() as third:
-        for each in (one, other, third):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1], third.getsockname()[1]
+    return free_port("127.0.0.1"), free_port("127.0.0.1"), free_port("127.0.0.1")
 
 
 @pytest.fixture

@@ -27,14 +27,15 @@ PATIENCE = 5.0  # seconds
 class Life:
     """The network, and a blocker in the gateway."""
 
-    def __init__(self, net, folder):
+    def __init__(self, net, folder, wait):
         self.net = net
         self.folder = folder
+        self.config = CONFIG | {"egress": CONFIG["egress"] | {"gating": {"wait": wait}}}
         self.start()
 
     def start(self):
         self.daemon = self.net.gateway.run(
-            lambda: Daemon(self.folder, [UPSTREAM], CONFIG, hosts=(GATEWAY, GATEWAY_6), port=53)
+            lambda: Daemon(self.folder, [UPSTREAM], self.config, hosts=(GATEWAY, GATEWAY_6), port=53)
         )
         eventually(lambda: not self.connects("11.200.0.1"))  # the rules are there
         eventually(lambda: self.ask("ready.example").rcode() == dns.rcode.NOERROR)
@@ -76,9 +77,10 @@ class Life:
 
 
 @pytest.fixture
-def life(tmp_path):
+def life(tmp_path, request):
+    """One where answers wait for as long as it takes, unless a test says how long: other work may share the machine."""
     with network.connected() as net, network.answering(net):
-        made = Life(net, tmp_path / "blocker")
+        made = Life(net, tmp_path / "blocker", getattr(request, "param", 5))
         yield made
         made.close()
         assert "a bug of ours" not in made.daemon.log, made.daemon.log
@@ -102,6 +104,7 @@ def test_asked_over_one_ip_version_connected_over_the_other(life):
     assert not life.connects("2001:db8:ffff::1", source=DEVICE_6)
 
 
+@pytest.mark.parametrize("life", [0.25], indirect=True)
 def test_the_egress_process_is_killed_all_the_time(life):
     """An answer with an address can be connected to at once, whoever dies; what cannot be is no answer."""
     told = withheld = number = 0

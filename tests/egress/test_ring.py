@@ -59,7 +59,7 @@ def test_beginnings_come_through_within_milliseconds_and_nothing_else(ring, send
             sender.send(frame)
     began = time.monotonic()
     found = taken(live, 4)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.0
     assert [packet.payload for packet in found] == [b"", HELLO, b"", HELLO]
     assert {len(packet.source) for packet in found} == {4, 16}
     live.look(time.monotonic())
@@ -72,7 +72,7 @@ def test_what_is_tagged_for_a_network_of_its_own_is_seen(ring, sender, between):
     live = Live([ring])
     frame = Ether(Connection().data(HELLO))
     sender.send(bytes(Ether(src=frame.src, dst=frame.dst) / between / frame.payload))
-    assert [packet.payload for packet in taken(live, 1, 1.0)] == [HELLO]
+    assert [packet.payload for packet in taken(live, 1)] == [HELLO]
 
 
 def test_a_frame_larger_than_most_is_seen(space, ring, sender):

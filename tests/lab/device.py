@@ -16,7 +16,7 @@ from tests.lab.servers import PASSED
 PASS: Final = "passed"
 REFUSED: Final = "refused"
 HANG: Final = "hang"
-PROMPT: Final = 1.0  # seconds within which a refusal must be heard
+PROMPT: Final = 2.0  # seconds within which a refusal must be heard
 _PATIENCE: Final = 3.0
 _NO: Final = {
     errno.EPERM,

@@ -59,6 +59,7 @@ class Lab:
     def start(self, config: dict[str, Any] | None = None, **more: Any) -> Daemon:
         """Start our blocker in the gateway, and wait until the rules are in the kernel if they are wanted."""
         said = CONFIG | (config or {})
+        said |= {"egress": {"gating": {"wait": 5}} | said["egress"]}  # other work may share the machine
         if said["egress"].get("mode") == "node":
             said |= {"process": {"user": ACCOUNT}}
             more |= {"wrap": everybody.readable(self.folder)}

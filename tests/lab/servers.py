@@ -31,7 +31,7 @@ from tests.egress.namespace import Namespace
 PASSED: Final = b"passed\n"
 ANSWER: Final = {"A": "11.9.9.9", "AAAA": "2001:db8:9::9"}
 SLOW: Final = b"/slow"
-LATE: Final = 0.4
+LATE: Final = 1.5
 WEB: Final = (80, 443, 8080, 8443)
 
 _IP_PKTINFO: Final = 8

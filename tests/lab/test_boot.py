@@ -92,7 +92,7 @@ def test_the_first_answers_wait_for_the_gate(request, lab, before):
     thread.start()
     try:
         lab.start(CONFIG)
-        eventually(lambda: lab.metric("blocker_egress_gate_wait_seconds_count"))
+        eventually(lambda: heard and lab.metric("blocker_egress_gate_wait_seconds_count"))
     finally:
         stop.set()
         thread.join()

@@ -101,14 +101,15 @@ def datagrams_lasted(lab, sock, address, said, seconds):
         sock.send(each)
     began = time.monotonic()
     sent = []
-    while time.monotonic() - began < min(seconds, 0.3):
+    last = 0
+    while time.monotonic() - began < seconds and last > len(sent) - 100:
         sent.append(time.monotonic() - began)
         with contextlib.suppress(OSError):
             sock.send(b"%d" % (len(sent) - 1))
         time.sleep(0.001)
-    numbers = [int(data) for *_, data in lab.internet.arrived(address)[before:] if data.isdigit()]
-    last = max(numbers, default=0)
-    return None if last > len(sent) - 10 else sent[last]
+        numbers = [int(data) for *_, data in lab.internet.arrived(address)[before:] if data.isdigit()]
+        last = max(numbers, default=0)
+    return None if last > len(sent) - 100 else sent[last]
 
 
 @pytest.fixture(scope="module")
@@ -200,12 +201,12 @@ def test_an_answer_that_comes_after_the_cut_does_not_arrive(watched, version):
     """One request and one answer may be all that an app wants."""
     address = elsewhere.next(version)
     with watched.device.connected(address, 80) as sock:
-        sock.settimeout(3 * LATE)
+        sock.settimeout(LATE + 3)
         sock.send(b"GET " + SLOW + b" HTTP/1.1\r\nHost: www.tiktok.com\r\n\r\n")
         with pytest.raises(TimeoutError):
             sock.recv(100)
     with watched.device.connected(address, 80) as sock:
-        sock.settimeout(3 * LATE)
+        sock.settimeout(LATE + 3)
         sock.send(b"GET " + SLOW + b" HTTP/1.1\r\nHost: www.example.com\r\n\r\n")
         assert sock.recv(100)
 

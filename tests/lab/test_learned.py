@@ -76,7 +76,7 @@ def test_a_new_process_hears_of_allowed_names_that_are_cached(learned):
     def asked():
         return [each for each in learned.internet.arrived(UPSTREAM) if b"allowed" in each[-1]]
 
-    for _ in range(10):  # each worker has a memory of its own
+    for _ in range(40):  # each worker has a memory of its own
         assert learned.device.ask(GATEWAY, "allowed.example") == [SHARED]
     before = asked()
     first = processes(learned)["egress"]

@@ -1,6 +1,7 @@
 """A zone that is taken over: whatever the primary does, the last good version stays."""
 
 import socket
+import threading
 
 import dns.flags
 import dns.message
@@ -171,15 +172,16 @@ def test_a_dead_primary_gives_way_to_the_next(tmp_path, primary):
 def test_a_silent_primary(tmp_path, primary, monkeypatch):
     monkeypatch.setattr(transfer, "SILENCE", 0.05)
 
-    def silent(_query):
-        import time
+    heard = threading.Event()
 
-        time.sleep(0.5)
+    def silent(_query):
+        heard.wait(10)
         return []
 
     found = importing(tmp_path, primary(silent))
     with pytest.raises(TransferError, match="nothing came"):
         found.refresh(None, NOW)
+    heard.set()
     assert (found.held, found.due) == (None, NOW + 30)
 
 

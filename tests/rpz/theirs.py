@@ -165,6 +165,7 @@ class Estate:
             folder / "daemon", [f"127.0.0.1:{self.plain.port}"],
             {
                 "protection": {"rebinding": False},
+                "process": {"workers": 1},
                 "limits": {"client_in_flight": 1000},
                 "rpz": {
                     "listen": [f"127.0.0.1:{free_port('127.0.0.1')}"],

@@ -56,9 +56,9 @@ class Rig(End):
 
 @pytest.fixture
 def played(tmp_path, monkeypatch):
-    def made(script, *, first=0.0, **config):
+    def made(script, *, first=0.0, wait=5.0, **config):
         monkeypatch.setattr(gate, "_FIRST_WAIT", first)
-        play(lambda: Rig(tmp_path, **config), script)
+        play(lambda: Rig(tmp_path, wait=wait, **config), script)
 
     return made
 
@@ -178,7 +178,7 @@ def test_nobody_waits_for_an_egress_process_that_is_dead(played, policy, rcode):
         began = time.monotonic()
         rig.answer(policy)
         await rig.until(lambda: rig.sent)
-        assert 0.05 <= time.monotonic() - began < 1
+        assert 0.05 <= time.monotonic() - began < 4
         assert rcodes(rig) == [rcode]
         exchange = rig.answer(policy, name="next.example")  # it is silent: nobody waits any more
         assert heard(exchange.answer).rcode == rcode
@@ -212,13 +212,13 @@ def test_when_it_begins_to_answer_the_rest_has_its_time_too(played):
         first = await rig.asked()
         rig.answer(client=BOB)
         second = await rig.asked()
-        await asyncio.sleep(0.3)  # longer than anybody waits later
+        await asyncio.sleep(1.2)  # longer than anybody waits later
         await rig.say(talk.done(first.number, Status.OPEN))
         await asyncio.sleep(0.01)
         await rig.say(talk.done(second.number, Status.OPEN))
         assert rcodes(rig) == ["NOERROR", "NOERROR"]
 
-    played(script, first=60.0, wait=0.25)
+    played(script, first=60.0, wait=1)
 
 
 def test_it_is_waited_for_so_long_only_once(played):
@@ -283,7 +283,7 @@ def test_without_a_socket_it_looks_for_one(played, monkeypatch):
         await rig.say(talk.done((await rig.asked()).number, Status.OPEN))
         assert rcodes(rig) == ["SERVFAIL", "NOERROR"]
 
-    played(script, wait=0.05)
+    played(script, wait=1)
 
 
 def test_a_full_socket_holds_what_comes_next_together(played):

@@ -1,6 +1,5 @@
 """The process that looks at packets, in a daemon that serves in a namespace of the test's own."""
 
-import json
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ import pytest
 from blocker import config
 from blocker.config import Config
 from blocker.serve import observer
+from tests.e2e.daemon import records
 from tests.egress.hello import messages
 from tests.egress.namespace import Namespace
 from tests.egress.wire import SERVER, Connection, datagram
@@ -65,7 +65,7 @@ class Daemon:
             self.sender.send(frame)
 
     def recorded(self):
-        return [json.loads(line) for line in self.attempts.read_text().splitlines()] if self.attempts.exists() else []
+        return records(self.attempts) if self.attempts.exists() else []
 
     def metric(self, name):
         try:

@@ -232,32 +232,32 @@ def test_an_empty_message_ends_it():
 
 
 @pytest.mark.parametrize(
-    ("said", "least", "most"),
+    ("said", "idle", "read"),
     [
-        (b"", 0.35, 1.5),  # idle
-        (b"\0", 0.15, 0.38),  # slow
-        (b"\0\5half", 0.15, 0.38),
+        (b"", 0.2, 60),
+        (b"\0", 60, 0.2),
+        (b"\0\5half", 60, 0.2),
     ],
 )
-def test_who_idles_or_is_slow_is_cut_off(said, least, most):
+def test_who_idles_or_is_slow_is_cut_off(said, idle, read):
     async def play(rig):
         reader, writer = await rig.connect()
         writer.write(said)
-        assert least <= await ended(reader) <= most
+        assert await ended(reader) >= 0.15
         await rig.until(lambda: rig.region.words[Word.TCP_CONNECTIONS] == 0)
 
-    played(play, tcp_idle=0.4, tcp_read=0.2)
+    played(play, tcp_idle=idle, tcp_read=read)
 
 
 def test_who_waits_for_an_answer_does_not_idle():
     async def play(rig):
         reader, writer = await rig.connect()
         writer.write(framed(b"?"))
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1.5)
         rig.asked[0].settle(b"!")
         assert await heard(reader) == b"!"
 
-    played(play, tcp_idle=0.2, tcp_read=0.1)
+    played(play, tcp_idle=1, tcp_read=0.5)
 
 
 def test_each_client_has_a_limit():
@@ -332,7 +332,7 @@ def test_the_end_waits_for_answers_and_for_nothing_else():
         writer.write(framed(b"?"))
         await rig.until(lambda: len(rig.asked) == 1)
         rig.listener.drain()
-        assert await ended(idle) < 1
+        assert await ended(idle) < 5
         with pytest.raises(ConnectionRefusedError):
             await rig.connect()
         rig.asked[0].settle(b"!")

@@ -291,7 +291,7 @@ def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(rig):
     rig.reloads.begin(rig.told.append)
     rig.result(**said(2))
     rig.reloads.heard(rig.slots[0], {"adopted": 1, "turns": None})
-    rig.reloads.look(time.monotonic() + 29)
+    rig.reloads.look(time.monotonic() + 25)
     assert replies(rig) == []
     rig.reloads.look(time.monotonic() + 31)
     (reply,) = replies(rig)
@@ -300,7 +300,7 @@ def test_a_worker_that_says_nothing_is_not_waited_for_for_ever(rig):
 
 def test_a_preparer_that_hangs_is_killed(rig, killed):
     rig.reloads.begin()
-    rig.reloads.look(time.monotonic() + 119)
+    rig.reloads.look(time.monotonic() + 110)
     assert killed == []
     rig.reloads.look(time.monotonic() + 121)
     assert killed == [(12345, signal.SIGKILL)]

@@ -26,7 +26,7 @@ MONITORING = Policy("lab", {"tiktok": Treatment("sinkhole", monitored=True)})
 class Rig(End):
     """A line, what is told of it, and the egress process's end."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, deadline=5.0):
         super().__init__(folder)
         self.bench = Bench()
         self.looked_up = []
@@ -37,7 +37,7 @@ class Rig(End):
             Region(),
             self.bench.cache,
             lambda query, now: self.looked_up.append(query),
-            0.01,
+            deadline,
             self.bench.cache.look_again,
             self.sent.append,
             lambda: None,

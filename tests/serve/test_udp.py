@@ -295,7 +295,7 @@ def test_half_of_the_journal_is_for_attempts(rig4, flags, dropped, unsearched):
     assert (words[Word.DROPPED], words[Word.UNSEARCHED]) == (dropped, unsearched)
 
 
-@pytest.mark.parametrize(("waited", "bucket"), [(0.0, range(9)), (0.15, range(10, 12)), (60.0, range(15, 16))])
+@pytest.mark.parametrize(("waited", "bucket"), [(0.0, range(13)), (0.15, range(10, 14)), (60.0, range(15, 16))])
 def test_durations_are_counted_from_the_look_at_the_socket(rig4, waited, bucket):
     for _ in range(5):
         rig4.client.send(PACKET)
