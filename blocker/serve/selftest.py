@@ -33,7 +33,8 @@ from blocker.sinks import oplog
 
 _BATCHES: Final = 10  # of names that must resolve after one round: the next one must not be late ...
 _PAUSE: Final = 1.0  # ... and seconds before each: upstreams need not notice
-_AGAIN: Final = 2.0  # seconds until a failure is tried once more: a reload may have been under way
+_AGAIN: Final = 2.0  # seconds until a failure is tried once more: a reload may have been under way ...
+_TRIES: Final = 4  # ... and as often at the most, where reload follows reload
 _SAY_EVERY: Final = 600.0  # seconds between two words on the same failure
 
 
@@ -92,7 +93,10 @@ class Tester:
         """Do one round, a failing one twice, and keep how it went."""
         turn = int(now // max(1, self._wanted.interval))
         report = self._ask(turn)
-        if report is not None and not report.ok and not self._ending.wait(_AGAIN):
+        for again in range(_TRIES):
+            settled = again and self._newest == self._opened
+            if report is None or report.ok or settled or self._ending.wait(_AGAIN):
+                break
             report = self._ask(turn)
         if report is None:
             return

@@ -191,11 +191,14 @@ class Daemon:
         return (self.folder / "stderr").read_text()
 
     def wait_ready(self):
-        """Wait until /readyz says so."""
+        """Wait until /readyz says so, and metrics tell of a generation."""
 
         def ready():
             assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.log}"
-            return self.get("/readyz")[0] == 200
+            if self.get("/readyz")[0] != 200:
+                return False
+            status, text = self.get("/metrics")
+            return status != 200 or "\nblocker_reload_generation 0" not in text
 
         try:
             eventually(ready)
@@ -227,7 +230,11 @@ class Daemon:
     def attempts(self):
         """Return the lines of the attempt log, its rotated files first."""
         files = [*sorted(self.folder.glob("attempts.jsonl.*")), self.folder / "attempts.jsonl"]
-        return [each for file in files if file.exists() for each in records(file)]
+        found = []
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):  # it is being rotated: who waits looks again
+                found += records(file)
+        return found
 
     def tell(self, command):
         """Return what the control socket replies."""

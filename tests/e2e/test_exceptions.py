@@ -16,9 +16,7 @@ from tests.e2e.upstream import V4
 
 NAME = "www.banned.example"
 BLOCKED = ["0.0.0.0"]
-ENDS = (
-    0.25 + 1.5
-)  # seconds after its end in which an exception may still be heard: a look at the clock, and a busy machine
+ENDS = 4.25  # seconds after its end in which an exception may still be heard: a look at the clock, and a busy machine
 
 
 def act(daemon, command, *arguments, who="ines"):
@@ -46,7 +44,8 @@ def asked_for_ever(daemon, until, name=NAME, every=0.02):
     heard = []
     with daemon.client() as client:
         while not heard or heard[-1][1] != until:
-            heard.append((time.time(), addresses(client.ask(name))))
+            found = addresses(client.ask(name))
+            heard.append((time.time(), found))
             assert len(heard) < 2000
             time.sleep(every)
     return heard
@@ -57,7 +56,7 @@ def test_from_the_request_to_its_end(start, upstream):
     daemon = start()
     assert addresses(daemon.ask(NAME)) == BLOCKED
     (before,) = generations(daemon)
-    number = request(daemon, lasts="8s")
+    number = request(daemon, lasts="20s")
     assert daemon.everywhere(NAME, BLOCKED)  # a request changes nothing
     eventually(lambda: daemon.count("blocker_exceptions", state="requested") == 1)
     began = time.monotonic()
@@ -78,8 +77,8 @@ def test_from_the_request_to_its_end(start, upstream):
     heard = asked_for_ever(daemon, BLOCKED)
     assert {each for _, (each,) in heard[:-1]} == {V4}
     assert ends <= heard[-1][0] < ends + ENDS
-    assert max(when for when, found in heard if found == [V4]) < ends + ENDS
-    assert daemon.everywhere(NAME, BLOCKED)
+    eventually(lambda: daemon.everywhere(NAME, BLOCKED))
+    assert time.time() < ends + ENDS
     eventually(lambda: audit(daemon) == ["start", "requested", "approved", "ended"])
     eventually(lambda: daemon.count("blocker_exceptions_closed_total", how="ended") == 1)
     assert daemon.count("blocker_exceptions", state="active") == 0
@@ -97,7 +96,7 @@ def test_from_the_request_to_its_end(start, upstream):
 def test_it_ends_on_time_whatever_has_been_broken_meanwhile(start):
     """A list that nobody can read, a store that nobody can read, workers and control process killed."""
     daemon = start()
-    number = request(daemon, lasts="7s")
+    number = request(daemon, lasts="20s")
     ends = approve(daemon, number)["grant"]["ends"]
     assert daemon.everywhere(NAME, [V4])
     (daemon.lists / "banned.yaml").write_text("nonsense: [\n")
@@ -172,7 +171,7 @@ def test_a_change_that_nobody_told_the_blocker_of_is_noticed(start):
 
 def test_what_was_approved_holds_over_a_restart_and_what_has_ended_does_not(start, tmp_path):
     daemon = start(folder=tmp_path / "same")
-    kept, over = request(daemon), request(daemon, "--name", "also.banned.example", lasts="8s")
+    kept, over = request(daemon), request(daemon, "--name", "also.banned.example", lasts="20s")
     approve(daemon, kept)
     ends = approve(daemon, over)["grant"]["ends"]
     assert daemon.stop() == 0
@@ -217,7 +216,7 @@ def test_an_altered_log_is_found(start):
 def test_schedules_turn_by_themselves(start):
     """Windows that open at the next full minute, the smallest unit that people can write."""
     now = time.time()
-    minute = now + 60 - now % 60
+    minute = now + 70 - (now + 10) % 60  # there is time to start
     opens = time.gmtime(minute)
     hours = f"{opens.tm_hour:02}:{opens.tm_min:02}-{(opens.tm_hour + 2) % 24:02}:00"
     groups = [
@@ -232,10 +231,9 @@ def test_schedules_turn_by_themselves(start):
     def heard():
         return [addresses(daemon.ask(NAME, source=source)) for source in ("127.0.0.1", "127.0.0.2")]
 
-    if time.time() < minute - 2:
-        assert heard() == [[V4], BLOCKED]
-        eventually(lambda: daemon.count("blocker_policy_turn_timestamp_seconds") == pytest.approx(minute, abs=1))
-    eventually(lambda: heard() == [BLOCKED, [V4]], within=70)
+    assert heard() == [[V4], BLOCKED]
+    eventually(lambda: daemon.count("blocker_policy_turn_timestamp_seconds") == pytest.approx(minute, abs=1))
+    eventually(lambda: heard() == [BLOCKED, [V4]], within=80)
     assert minute <= time.time() < minute + ENDS
     for client, does in (("127.0.0.1", "block"), ("127.0.0.2", "allow")):
         explained = daemon.run("explain", NAME, "--client", client, "--config", str(daemon.path))

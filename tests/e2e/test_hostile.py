@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.client import addresses, query
 from tests.e2e.upstream import V4
 
-SHARED = {"process": {"workers": 2}, "limits": {"tcp_read": 0.5, "tcp_idle": 2.0}, "upstream": {"deadline": 1.0}}
+SHARED = {"process": {"workers": 2}, "limits": {"tcp_read": 0.5, "tcp_idle": 2.0}, "upstream": {"deadline": 3.0}}
 SUBNET = dns.edns.ECSOption("192.0.2.0", 24)
 
 

@@ -96,10 +96,10 @@ def test_what_root_approves_nobody_serves_and_ends(folder, start, readable):
     """The store belongs to whom the folder belongs: the control process writes down what has ended."""
     config = {"process": {"user": "nobody"}, "log": {"attempts": "off"}}
     daemon = start(config, folder=folder / "blocker", wrap=readable)
-    number = request(daemon, lasts="10s")
+    number = request(daemon, lasts="20s")
     approve(daemon, number)
     assert addresses(daemon.ask("www.banned.example")) == [V4]
-    eventually(lambda: audit(daemon)[-1] == "ended")
+    eventually(lambda: audit(daemon)[-1] == "ended", within=40)
     assert addresses(daemon.ask("www.banned.example")) == ["0.0.0.0"]
     kept = [each for each in (daemon.folder / "state").iterdir() if each.name.startswith("exceptions.")]
     assert {each.owner() for each in kept} == {"nobody"}

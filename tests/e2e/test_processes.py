@@ -158,7 +158,7 @@ def test_what_nobody_answers_does_not_hold_up_the_end_for_ever(start, upstream):
         eventually(lambda: upstream.seen("never.example"))
         began = time.monotonic()
         assert daemon.stop() == 0
-        assert time.monotonic() - began < 4.0
+        assert time.monotonic() - began < 8.0
         assert client.receive()[3] & 0xF == 2
 
 

@@ -28,7 +28,8 @@ def test_a_changed_list_is_in_force_by_itself(start, upstream, how):
         time.sleep(0.3)  # until it watches, which nobody can see from outside
         began = time.monotonic()
         if how == "a file":
-            (daemon.lists / "more.txt").write_text("new.example\n")
+            (daemon.lists / "more.txt.new").write_text("new.example\n")
+            (daemon.lists / "more.txt.new").rename(daemon.lists / "more.txt")
         elif how == "a line":
             with (daemon.lists / "own.txt").open("a") as file:
                 file.write("new.example\n")
