@@ -62,7 +62,7 @@ class Rig(End):
 
 @pytest.fixture
 def played(tmp_path):
-    return lambda script: play(lambda: Rig(tmp_path), script)
+    return lambda script, **how: play(lambda: Rig(tmp_path, **how), script)
 
 
 def test_what_allowed_names_have_is_told_once(played):
@@ -141,7 +141,7 @@ def test_what_cannot_be_looked_up(played):
         rig.egress.send(talk.look_up(BANNED, 28))
         assert await rig.asked() == LookedUp(28, Answer(BANNED, 0, [], []))  # nobody answered
 
-    played(script)
+    played(script, deadline=0.01)
 
 
 async def refuse(rig, *addresses):
