@@ -3,8 +3,6 @@
 Pure: a check, the query and what came back go in, the reason of a failure comes out.
 """
 
-from typing import Final
-
 from blocker import answer
 from blocker.answer import BLOCK_EDE, Wording
 from blocker.errors import WireError
@@ -15,8 +13,6 @@ from blocker.wire import response
 from blocker.wire.constants import MAX_TCP, OUR_UDP_SIZE, RCODE_NAMES, A, Rcode
 from blocker.wire.query import Query, parse_query
 from blocker.wire.response import Response
-
-BLOCKED: Final = "it is blocked"  # a name that must resolve; what the client is told of it may follow
 
 
 def failure(check: Check, query: bytes, reply: bytes | None, wording: Wording, *, tcp: bool) -> str:
@@ -40,15 +36,27 @@ def failure(check: Check, query: bytes, reply: bytes | None, wording: Wording, *
     return f"it answered {said}, not {due}" if said != due else f"it answered {said}, and gave another reason"
 
 
+def block(query: bytes, reply: bytes) -> str:
+    """Return how `reply` blocks what `query` asked, by what it says of itself; empty if it does not."""
+    try:
+        return _block(response.scan(reply, parse_query(query).question_end, A))
+    except WireError:
+        return ""
+
+
 def _unresolved(found: Response) -> str:
     if found.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN):
         return f"it answered {RCODE_NAMES.get(found.rcode, str(found.rcode))}"
+    return _block(found)
+
+
+def _block(found: Response) -> str:
     at = 0
     while at < len(found.ede):  # options on the wire: code, length, content
         length = int.from_bytes(found.ede[at + 2 : at + 4])
         if int.from_bytes(found.ede[at + 4 : at + 6]) in BLOCK_EDE.values():
             text = found.ede[at + 6 : at + 4 + length].decode("utf-8", "replace")
-            return f"{BLOCKED}, {text!r}" if text else BLOCKED
+            return f"it is blocked, {text!r}" if text else "it is blocked"
         at += 4 + length
     return ""
 

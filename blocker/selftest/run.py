@@ -125,9 +125,8 @@ class Round:
         found = {}
         for check, packet, reply in zip(checks, packets, replies, strict=True):
             if reply is not None:
-                why = judge.failure(check, packet, reply, self._force.wording, tcp=False)
-                blocked = why.startswith(judge.BLOCKED)
-                found[check.qname] = f"{names.to_text(check.qname)} at {end}: {why}" if blocked else ""
+                how = judge.block(packet, reply)
+                found[check.qname] = f"{names.to_text(check.qname)} at {end}: {how}" if how else ""
         return found
 
     def _ask(self, end: Endpoint, source: Address | None, turn: int, report: Report) -> Report:

@@ -198,7 +198,7 @@ class Daemon:
             if self.get("/readyz")[0] != 200:
                 return False
             status, text = self.get("/metrics")
-            return status != 200 or "\nblocker_reload_generation 0" not in text
+            return status != 200 or "\nblocker_reload_generation " in text
 
         try:
             eventually(ready)

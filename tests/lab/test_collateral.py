@@ -45,11 +45,12 @@ def test_what_nobody_banned_passes(labs, version, what, way, address):
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_our_dns_is_asked_directly_and_told_the_truth(labs, version):
-    resolver, kind = {4: (GATEWAY, "A"), 6: (GATEWAY_6, "AAAA")}[version]
+    resolver, kind, foreign = {4: (GATEWAY, "A", "11.0.0.53"), 6: (GATEWAY_6, "AAAA", "11.0.0.54")}[version]
     labs.internet.table["www.example.com", kind] = [ELSEWHERE[version]]
+    before = len(labs.attempts())
     assert labs.device.ask(resolver, "www.example.com", kind) == [ELSEWHERE[version]]
-    assert labs.device.ask("11.0.0.53", "www.example.com", "A")  # redirected: the answer comes all the same
-    assert labs.recorded(trigger="foreign-dns", client="10.0.0.2")
+    assert labs.device.ask(foreign, "www.example.com", "A")  # redirected: the answer comes all the same
+    assert labs.recorded(trigger="foreign-dns", client="10.0.0.2", after=before)
     assert labs.attempts(trigger="foreign-dns", client="fd00::2") == []
 
 

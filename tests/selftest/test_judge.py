@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from blocker import answer, names
 from blocker.answer import Wording
 from blocker.policy import PASSTHRU, Action, Trigger, Verdict
-from blocker.selftest.judge import failure
+from blocker.selftest.judge import block, failure
 from blocker.selftest.plan import Check, packet
 from blocker.wire.constants import MAX_TCP, Ede, Rcode
 from blocker.wire.query import parse_query
@@ -59,7 +59,11 @@ def test_failure(check, reply, why):
 def test_a_block_inside_the_answer_is_seen(code, why):
     """One that only inspection finds, such as rebinding: the rcode does not show it."""
     reply = answer.failed(parse_query(QUERY), Rcode.NOERROR, MAX_TCP, WORDING, answer.extended_error(code, "so it is"))
-    assert failure(RESOLVING, QUERY, reply, WORDING, tcp=False) == why
+    assert failure(RESOLVING, QUERY, reply, WORDING, tcp=False) == block(QUERY, reply) == why
+
+
+def test_what_fails_is_not_blocked():
+    assert block(QUERY, answer.failed(parse_query(QUERY), Rcode.SERVFAIL, MAX_TCP, WORDING)) == ""
 
 
 def test_another_reason_is_another_policy():
@@ -70,4 +74,5 @@ def test_another_reason_is_another_policy():
 @given(st.binary(max_size=100))
 def test_any_octets_are_survived(reply):
     failure(RESOLVING, QUERY, reply, WORDING, tcp=False)
+    block(QUERY, reply)
     failure(blocked(Action.DROP), QUERY, reply, WORDING, tcp=False)
